@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh clone: `make run` and `make test`.
+# Everything is installed into .venv from the hash-pinned requirements files.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export UV_SYSTEM_CERTS := 1
+export UV_LINK_MODE := copy
+# Without .pyc files every start of the program costs seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help install install-dev test check format bench requirements clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+install: .venv/installed ## install Footnote into .venv
+
+install-dev: .venv/installed-dev ## the same with the tools that the tests need
+
+$(BIN)/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+
+.venv/installed: requirements.txt pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# The development set contains the other one, so it also satisfies `install`.
+.venv/installed-dev: requirements-dev.txt requirements.txt pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch .venv/installed $@
+
+check: install-dev ## lint, types and the architecture rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/test_architecture.py
+
+test: check ## check, then all tests
+	$(BIN)/pytest
+
+format: install-dev ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install-dev ## measure speed, write the table to bench/ and print it
+	$(BIN)/python -m tests.bench
+
+requirements: | $(BIN)/uv ## pin the dependencies again, with hashes and without download addresses
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove what the targets made
+	rm -rf .venv bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
