@@ -1,0 +1,110 @@
+"""Owns the settings: environment `FOOTNOTE_*` over `footnote.toml` over the defaults below.
+
+Unknown names and values out of range are refused, so that a typing error cannot pass unnoticed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rag.errors import UsageError
+
+PREFIX = "FOOTNOTE_"
+FILE_NAME = "footnote.toml"
+DEFAULT_ARTICLES = Path("docs_store")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EmbedderSettings(_Section):
+    """Which embedder: the built-in one, or a folder with its `model.onnx` and `tokenizer.json`."""
+
+    path: Path | None = None
+
+
+class PassageSettings(_Section):
+    """How articles are cut; the built-in embedder reads 256 tokens and ignores the rest."""
+
+    max_tokens: int = Field(default=256, ge=64, le=256)
+
+
+class RetrievalSettings(_Section):
+    """How passages are found and ranked."""
+
+    top_k: int = Field(default=8, ge=1, le=50)
+    candidates: int = Field(default=100, ge=10, le=1000, description="taken from each retriever")
+    lexical_weight: float = Field(default=0.4, ge=0, le=1, description="the rest is dense")
+
+
+class QuoteSettings(_Section):
+    """How the answerer without a model quotes."""
+
+    max_sentences: int = Field(default=3, ge=1, le=10)
+
+
+class Settings(_Section):
+    """All settings. `articles` None means: the folder the library is bound to, else `docs_store/`."""
+
+    library: Path = Path(".footnote")
+    articles: Path | None = None
+    embedder: EmbedderSettings = EmbedderSettings()
+    passages: PassageSettings = PassageSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    quotes: QuoteSettings = QuoteSettings()
+
+
+def variables() -> dict[str, tuple[str, ...]]:
+    """Return each environment variable and the place of its setting: `FOOTNOTE_RETRIEVAL_TOP_K` …"""
+    names: dict[str, tuple[str, ...]] = {}
+    for name, info in Settings.model_fields.items():
+        section = info.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            names |= {f"{PREFIX}{name}_{key}".upper(): (name, key) for key in section.model_fields}
+        else:
+            names[f"{PREFIX}{name}".upper()] = (name,)
+    return names
+
+
+def load_settings(
+    environ: Mapping[str, str], folder: Path = Path(), overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read the settings: `overrides` (command line) over `environ` over `footnote.toml` in `folder`.
+
+    Raises UsageError for a name we do not know, a value out of range, or a file that is not TOML.
+    """
+    values = _read_file(folder / FILE_NAME)
+    known = variables()
+    for name, value in environ.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in known:
+            raise UsageError(f"{name} is not a setting. Unset it, or use one of: {', '.join(known)}.")
+        *section, key = known[name]
+        place = values.setdefault(section[0], {}) if section else values
+        if isinstance(place, dict):  # else the file is wrong, and validation says so
+            place[key] = value
+    values.update({key: value for key, value in (overrides or {}).items() if value is not None})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise UsageError(
+            f"Setting {where}: {problem['msg'].lower()}. Correct it in {FILE_NAME} or in the environment."
+        ) from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as TOML: {error}. Correct or remove it.") from None

@@ -1,0 +1,60 @@
+"""Owns the errors that an operator can act on; each message ends with what to do.
+
+    FootnoteError
+    ├── UsageError   2  an option or setting is unknown or out of range
+    ├── InputError   3  a folder, file or question cannot be used
+    ├── StoreError   5  the library is damaged or does not fit these settings
+    └── BusyError    6  another process owns the library
+
+`Unloadable` stands apart: it is what a loader says of one file, and ends as that file's state.
+Weak evidence and sentences without support are not errors: they are values on `Answer`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+
+class FootnoteError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+    retryable = False
+
+
+class UsageError(FootnoteError):
+    """A command-line option or a setting is unknown or out of range."""
+
+    exit_code = 2
+
+
+class InputError(FootnoteError):
+    """The articles folder, a file or the question cannot be used as given."""
+
+    exit_code = 3
+
+
+class StoreError(FootnoteError):
+    """The library on disk is damaged, too new, or was built with another embedder."""
+
+    exit_code = 5
+
+
+class BusyError(FootnoteError):
+    """Another process owns the library; `owner_pid` names it where it is known."""
+
+    exit_code = 6
+    retryable = True
+
+    def __init__(self, message: str, owner_pid: int | None = None) -> None:
+        super().__init__(message)
+        self.owner_pid = owner_pid
+
+
+class Unloadable(Exception):
+    """One file cannot become an article: `skipped` (nothing to read in it) or `failed` (try again)."""
+
+    def __init__(self, state: Literal["skipped", "failed"], reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.reason = reason
