@@ -15,7 +15,8 @@ from rag.load.metadata import language_code, one_line, parse_date
 from rag.types import BlockKind
 
 _LOOKS_LIKE_HTML = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _BLOCKS = _HEADINGS | frozenset(
@@ -45,7 +46,9 @@ def parse_html(text: str) -> Document:
         page_header.decompose()
     blocks = list(_blocks(root))
     headline = next((i for i, block in enumerate(blocks) if block.kind == "heading"), None)
-    if headline is not None and all(block.kind != "text" or len(block.text) < 80 for block in blocks[:headline]):
+    if headline is not None and all(
+        block.kind != "text" or len(block.text) < 80 for block in blocks[:headline]
+    ):
         blocks[headline] = RawBlock("title", blocks[headline].text)
     return Document(blocks, **meta)
 
@@ -161,7 +164,9 @@ def _linked_data(soup: BeautifulSoup) -> dict[str, Any]:
             data = json.loads(script.get_text())
         except (ValueError, RecursionError):
             continue
-        items = data if isinstance(data, list) else data.get("@graph", [data]) if isinstance(data, dict) else []
+        items = (
+            data if isinstance(data, list) else data.get("@graph", [data]) if isinstance(data, dict) else []
+        )
         for item in items if isinstance(items, list) else []:
             if isinstance(item, dict) and ("headline" in item or "datePublished" in item):
                 return item

