@@ -15,9 +15,7 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP]
 _CONTEXT_TOKENS = 64
-_SENTENCE_CHARACTERS = (
-    1000  # the tokenizer makes one token of a "word" of any length, so tokens alone do not bound
-)
+_SENTENCE_CHARACTERS = 1000  # the tokenizer makes one token of a "word" of any length, so tokens alone do not bound
 _PASSAGE_CHARACTERS = 2000
 
 
@@ -41,9 +39,7 @@ def chunk(article: Article, count_tokens: CountTokens, max_tokens: int) -> tuple
     contexts = _Contexts(article, count_tokens)
     units = _units(article, count_tokens, max_tokens - _SPECIAL_TOKENS - _CONTEXT_TOKENS)
     passages: list[Passage] = []
-    for section, group in _pack(
-        units, lambda section: max_tokens - _SPECIAL_TOKENS - contexts.tokens(section)
-    ):
+    for section, group in _pack(units, lambda section: max_tokens - _SPECIAL_TOKENS - contexts.tokens(section)):
         sentences = tuple(unit.span for unit in group if not unit.is_heading)
         start, end = group[0].span.start, sentences[-1].end
         passages.append(

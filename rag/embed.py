@@ -24,9 +24,7 @@ DIMENSION = 384
 _MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 _BATCH = 8
 _POOLING = "mean-late-pooling-1"  # part of the fingerprint: change it when the vectors change
-_REINSTALL = (
-    "Run `make install` again, or set [embedder] path to a folder with model.onnx and tokenizer.json."
-)
+_REINSTALL = "Run `make install` again, or set [embedder] path to a folder with model.onnx and tokenizer.json."
 
 
 class MiniLMEmbedding(BaseEmbedding):
@@ -75,9 +73,7 @@ class MiniLMEmbedding(BaseEmbedding):
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, special tokens not counted."""
-        return [
-            len(encoding) for encoding in self._counter.encode_batch(list(texts), add_special_tokens=False)
-        ]
+        return [len(encoding) for encoding in self._counter.encode_batch(list(texts), add_special_tokens=False)]
 
     def embed_question(self, text: str) -> Vector:
         """Return the vector of a question, shape (384,); beyond 256 tokens it is cut."""
@@ -122,9 +118,7 @@ class MiniLMEmbedding(BaseEmbedding):
         return [[float(value) for value in _mean(row, mask)] for row, mask in zip(hidden, masks, strict=True)]
 
 
-def _mean(
-    hidden: np.ndarray[Any, np.dtype[np.float32]], chosen: np.ndarray[Any, np.dtype[np.bool_]]
-) -> Vector:
+def _mean(hidden: np.ndarray[Any, np.dtype[np.float32]], chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Vector:
     vector = hidden[chosen].mean(axis=0)
     unit: Vector = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
     return unit
@@ -163,9 +157,7 @@ def _builtin_files() -> tuple[Path, Path]:
     ):
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
-            raise StoreError(
-                f"The package {package} with the built-in embedding model is missing. {_REINSTALL}"
-            )
+            raise StoreError(f"The package {package} with the built-in embedding model is missing. {_REINSTALL}")
         places.append(Path(spec.origin).parent / inside)
     model, tokenizer = places
     if not model.is_file() or not tokenizer.is_file():

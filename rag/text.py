@@ -181,10 +181,6 @@ def question_terms(text: str) -> list[str]:
 
 def _word_term(token: str) -> str:
     if token[0].isdigit():
-        return (
-            token.replace(",", "")
-            if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", token)
-            else token.replace(",", ".")
-        )
+        return token.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", token) else token.replace(",", ".")
     word = _POSSESSIVE.sub("", token).replace("'", "").replace("’", "")
     return _stem(word) if word.isascii() else word

@@ -52,6 +52,11 @@ def digest(*parts: str) -> str:
     return hasher.hexdigest()
 
 
+def article_id(source: str) -> str:
+    """Return the id of the article at a source: it outlives every change of the text."""
+    return digest("article", source)[:16]
+
+
 @dataclass(frozen=True, slots=True)
 class Article:
     """One document as loaded: its canonical text, the blocks in it, and what is known about it.
@@ -73,7 +78,7 @@ class Article:
     content_hash: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "id", digest("article", self.source)[:16])
+        object.__setattr__(self, "id", article_id(self.source))
         content_hash = "sha256:" + hashlib.sha256(self.text.encode("utf-8")).hexdigest()
         object.__setattr__(self, "content_hash", content_hash)
 

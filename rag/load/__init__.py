@@ -69,9 +69,7 @@ def _decode(data: bytes) -> str:
             try:
                 return data.decode(encoding)
             except UnicodeDecodeError:
-                raise Unloadable(
-                    "failed", f"not valid {encoding.removesuffix('-sig').upper()} text"
-                ) from None
+                raise Unloadable("failed", f"not valid {encoding.removesuffix('-sig').upper()} text") from None
     if b"\0" in data[:8192]:
         raise Unloadable("skipped", "not text")
     try:

@@ -23,10 +23,10 @@ _BLOCKS = _HEADINGS | frozenset(
     "p li dt dd tr pre blockquote div section article main body figcaption caption header address td th summary "
     "details ul ol dl table figure html".split()
 )
-_NOT_TEXT = [
-    "script style noscript template nav footer aside form button select iframe svg canvas object head dialog".split(),
-    "[hidden], [aria-hidden=true], [role=navigation], [role=contentinfo], [role=complementary]",
-]
+_NOT_TEXT = (
+    "script, style, noscript, template, nav, footer, aside, form, button, select, iframe, svg, canvas, object, head, "
+    "dialog, [hidden], [aria-hidden=true], [role=navigation], [role=contentinfo], [role=complementary]"
+)
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SPACE = re.compile(r"[^\S\xa0]+")
 
@@ -46,9 +46,7 @@ def parse_html(text: str) -> Document:
         page_header.decompose()
     blocks = list(_blocks(root))
     headline = next((i for i, block in enumerate(blocks) if block.kind == "heading"), None)
-    if headline is not None and all(
-        block.kind != "text" or len(block.text) < 80 for block in blocks[:headline]
-    ):
+    if headline is not None and all(block.kind != "text" or len(block.text) < 80 for block in blocks[:headline]):
         blocks[headline] = RawBlock("title", blocks[headline].text)
     return Document(blocks, **meta)
 
@@ -61,7 +59,7 @@ def visible_text(markup: str) -> str:
 
 
 def _remove_hidden(soup: BeautifulSoup) -> None:
-    for element in soup.find_all(_NOT_TEXT[0]) + soup.select(_NOT_TEXT[1]):
+    for element in soup.select(_NOT_TEXT):
         element.decompose()
     for element in soup.find_all(style=_HIDDEN_STYLE):
         element.decompose()
@@ -164,9 +162,7 @@ def _linked_data(soup: BeautifulSoup) -> dict[str, Any]:
             data = json.loads(script.get_text())
         except (ValueError, RecursionError):
             continue
-        items = (
-            data if isinstance(data, list) else data.get("@graph", [data]) if isinstance(data, dict) else []
-        )
+        items = data if isinstance(data, list) else data.get("@graph", [data]) if isinstance(data, dict) else []
         for item in items if isinstance(items, list) else []:
             if isinstance(item, dict) and ("headline" in item or "datePublished" in item):
                 return item

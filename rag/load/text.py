@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from rag.load.document import Document, RawBlock
 from rag.load.metadata import one_line, parse_date
@@ -36,7 +37,7 @@ def _paragraphs(text: str) -> Iterator[tuple[str, bool]]:
         width = max(len(line) for line in lines)
         pending = lines[0]
         tight = False
-        for before, line in zip(lines, lines[1:], strict=False):
+        for before, line in pairwise(lines):
             wrapped = width in _WRAPPED_LINES and len(before) > 0.6 * width
             if wrapped and not _LIST_ITEM.match(line):
                 pending += "\n" + line

@@ -1,0 +1,147 @@
+"""Owns reading the library: the passages that may answer, their vectors, and the lexical search over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from rag.ledger.database import Database
+from rag.types import Article, Block, Matrix, Passage, PassageVectors, Source, Span, StoredPassage
+
+T = TypeVar("T")
+_PARAMETERS = 500  # in one statement
+
+_PASSAGE_COLUMNS = """
+    p.row, p.start, p."end", p.text, p.context, p.sentences, v.passage, v.sentences,
+    a.article_id, a.source, a.title, a.published, a.author, a.language, a.url, a.visibility, a.content_hash
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What the ledger knows of one file; `reason` is None where its state is `indexed`."""
+
+    source: str
+    state: str
+    reason: str | None
+    signature: str
+    digest: str
+
+
+class LedgerReader(Database):
+    """What anyone may ask of a library, its owner or a process beside it."""
+
+    def get(self, key: str) -> str | None:
+        """Return a fact about the library itself, such as the folder it is bound to."""
+        rows = self._all("SELECT value FROM meta WHERE key = ?", (key,))
+        return rows[0][0] if rows else None
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of active articles and passages, and of files in each state."""
+        articles, passages = self._all(
+            "SELECT count(DISTINCT a.key), count(p.row) FROM articles a LEFT JOIN passages p ON p.article_key = a.key "
+            "WHERE a.active = 1"
+        )[0]
+        files = dict(self._all("SELECT state, count(*) FROM files GROUP BY state"))
+        states = {state: files.get(state, 0) for state in ("indexed", "skipped", "failed")}
+        return {"articles": articles, "passages": passages, **states}
+
+    def files(self) -> dict[str, FileRecord]:
+        """Return what is known of each file, by source."""
+        rows = self._all("SELECT source, state, reason, signature, digest FROM files")
+        return {row[0]: FileRecord(*row) for row in rows}
+
+    def passage_vectors(self, vector_keys: Sequence[str]) -> Matrix:
+        """Return the passage vectors under these keys, in their order, shape (keys, dimension)."""
+        found: dict[str, bytes] = {}
+        for part in _parts(sorted(set(vector_keys))):
+            found |= dict(self._all(f"SELECT key, passage FROM vectors WHERE key IN ({_marks(part)})", part))
+        return np.stack([np.frombuffer(found[key], dtype="<f4") for key in vector_keys])
+
+    def article(self, identifier: str) -> Article | None:
+        """Return the active version of an article, whole; None where there is none."""
+        rows = self._all(
+            "SELECT source, text, blocks, title, published, author, language, url, visibility "
+            "FROM articles WHERE article_id = ? AND active = 1",
+            (identifier,),
+        )
+        if not rows:
+            return None
+        source, text, blocks, *rest = rows[0]
+        return Article(source, text, tuple(Block(*block) for block in json.loads(blocks)), *rest)
+
+    def active_rows(self) -> tuple[list[int], list[str]]:
+        """Return row and vector key of every passage that may answer."""
+        rows = self._all(
+            "SELECT p.row, p.vector_key FROM passages p JOIN articles a ON a.key = p.article_key "
+            "WHERE a.active = 1 ORDER BY p.row"
+        )
+        return [row for row, _ in rows], [key for _, key in rows]
+
+    def passages(self, rows: Sequence[int]) -> dict[int, StoredPassage]:
+        """Return those of the passages that are active, by row."""
+        found: dict[int, StoredPassage] = {}
+        for part in _parts(rows):
+            for values in self._all(
+                f"SELECT {_PASSAGE_COLUMNS} FROM passages p JOIN articles a ON a.key = p.article_key "
+                f"JOIN vectors v ON v.key = p.vector_key WHERE a.active = 1 AND p.row IN ({_marks(part)})",
+                part,
+            ):
+                found[values[0]] = _stored_passage(values)
+        return found
+
+    def search_terms(self, terms: Sequence[str], limit: int) -> list[tuple[int, float]]:
+        """Return rows and BM25 scores (above 0, higher is better) of the passages with any of the terms, best first."""
+        if not terms:
+            return []
+        return self._all(
+            "SELECT rowid, -rank FROM lexical WHERE lexical MATCH ? ORDER BY rank, rowid LIMIT ?",
+            (_match(terms), limit),
+        )
+
+    def term_scores(self, terms: Sequence[str], rows: Sequence[int]) -> dict[int, float]:
+        """Return the BM25 scores of these passages; those without any of the terms are left out."""
+        found: dict[int, float] = {}
+        for part in _parts(rows) if terms else ():
+            found |= self._all(
+                f"SELECT rowid, -rank FROM lexical WHERE lexical MATCH ? AND rowid IN ({_marks(part)})",
+                (_match(terms), *part),
+            )
+        return found
+
+    def document_frequencies(self, terms: Sequence[str]) -> dict[str, int]:
+        """Return in how many active passages each term stands."""
+        rows = {term: self._all("SELECT doc FROM lexical_terms WHERE term = ?", (term,)) for term in terms}
+        return {term: found[0][0] if found else 0 for term, found in rows.items()}
+
+
+def _match(terms: Sequence[str]) -> str:
+    """Write terms as an FTS5 query: quoted, a term is text and never syntax."""
+    return " OR ".join('"' + term.replace('"', '""') + '"' for term in terms)
+
+
+def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), _PARAMETERS):
+        yield values[start : start + _PARAMETERS]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def spans(text: str) -> tuple[Span, ...]:
+    """Return the spans in a column that holds them as JSON."""
+    return tuple(Span(*span) for span in json.loads(text))
+
+
+def _stored_passage(values: tuple[Any, ...]) -> StoredPassage:
+    row, start, end, text, context, sentences, passage_vector, sentence_vectors, *about = values
+    source = Source(*about)
+    whole = np.frombuffer(passage_vector, dtype="<f4")
+    single = np.frombuffer(sentence_vectors, dtype="<f2").astype(np.float32).reshape(-1, len(whole))
+    passage = Passage(source.article_id, source.content_hash, start, end, text, context, spans(sentences))
+    return StoredPassage(row, passage, source, PassageVectors(whole, single))

@@ -1,0 +1,66 @@
+"""Owns the right to change a library: one process at a time, named by its pid in the lock file."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from rag.errors import BusyError, StoreError
+
+FILE_NAME = "lock"
+# `owner_pid` of another process holds the file for a moment: that is no reason to refuse.
+_TRIES = 5
+_PAUSE_SECONDS = 0.04
+
+
+class Lock:
+    """An exclusive lock on a library folder, held until `release` or the end of the process.
+
+    The operating system drops it when its holder dies, so a stale file blocks nobody.
+    Raises BusyError naming the holder's pid, StoreError where the file is a link or cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / FILE_NAME
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"The lock {path} cannot be opened: {error.strerror}. Check the library folder.") from None
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_PAUSE_SECONDS)
+        else:
+            os.close(self._file)
+            pid = owner_pid(folder)
+            by = f"process {pid}" if pid else "another process"
+            raise BusyError(f"The library {folder} is in use by {by}. Wait for it, or stop it.", pid)
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Give the library free."""
+        os.ftruncate(self._file, 0)
+        os.close(self._file)
+
+
+def owner_pid(folder: Path) -> int | None:
+    """Return the pid of the process that owns the library now; None where none does."""
+    try:
+        file = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        # A shared lock can be had exactly when nobody holds the exclusive one.
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return None
+        text = os.pread(file, 20, 0).decode("ascii", "replace").strip()
+        return int(text) if text.isdigit() else None
+    finally:
+        os.close(file)
