@@ -135,7 +135,7 @@ class Database:
 
     @contextmanager
     def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
-        """Run the block in one transaction: all of it is kept or, when it raises, nothing. Inner ones join the outer."""
+        """Run the block in one transaction: kept whole or, when it raises, not at all. Inner ones join the outer."""
         with self._lock:
             if self._db.in_transaction:
                 yield

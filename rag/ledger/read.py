@@ -35,6 +35,8 @@ class FileRecord:
 class LedgerReader(Database):
     """What anyone may ask of a library, its owner or a process beside it."""
 
+    _counted: tuple[object, int] | None = None
+
     def get(self, key: str) -> str | None:
         """Return a fact about the library itself, such as the folder it is bound to."""
         rows = self._all("SELECT value FROM meta WHERE key = ?", (key,))
@@ -49,6 +51,13 @@ class LedgerReader(Database):
         files = dict(self._all("SELECT state, count(*) FROM files GROUP BY state"))
         states = {state: files.get(state, 0) for state in ("indexed", "skipped", "failed")}
         return {"articles": articles, "passages": passages, **states}
+
+    def passage_count(self) -> int:
+        """Return the number of passages that may answer."""
+        state = self.state()
+        if self._counted is None or self._counted[0] != state:
+            self._counted = state, self.counts()["passages"]
+        return self._counted[1]
 
     def files(self) -> dict[str, FileRecord]:
         """Return what is known of each file, by source."""
