@@ -6,20 +6,22 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from llama_index.core.base.base_retriever import BaseRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from rag.config import RetrievalSettings
-from rag.text import index_terms, question_terms
+from rag.nodes import to_node
+from rag.text import index_terms, mostly_cjk, question_terms
 from rag.types import Embedder, Evidence, Features, Hit, StoredPassage, Sufficiency, Vector
 
 # An answer is out of reach where the passages share neither words nor meaning with the question.
 # Fitted on questions of one public set asked of the articles of another; see the README.
 _COVERAGE_WEIGHT = 0.3
 _ENOUGH = 0.38
+_ENOUGH_COVERAGE = 0.18  # where only words count
 
 
 class Library(Protocol):
@@ -108,7 +110,7 @@ class HybridRetriever(BaseRetriever):
             )
             for i in (order[position] for position in kept)
         )
-        return Evidence(question, hits, judge(hits), weights)
+        return Evidence(question, hits, judge(question, hits), weights)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return [to_node(hit) for hit in self.evidence(query_bundle.query_str).hits]
@@ -157,34 +159,19 @@ def spread(articles: Sequence[str], count: int) -> list[int]:
     return sorted(chosen + spare[: count - len(chosen)])
 
 
-def judge(hits: Sequence[Hit]) -> Sufficiency:
-    """Return whether the hits can hold an answer: raw scores only, since the best scaled score is always 1."""
+def judge(question: str, hits: Sequence[Hit]) -> Sufficiency:
+    """Return whether the hits can hold an answer: raw scores only, since the best scaled score is always 1.
+
+    For questions in Chinese, Japanese or Korean only words count: the built-in embedder is English,
+    and finds all such texts about equally near.
+    """
     if not hits:
         return Sufficiency(False, "The library holds no passage.", 0.0, 0.0)
     covered = max(hit.features.coverage for hit in hits)
     similar = max(max(hit.features.sentence_similarities) for hit in hits)
-    enough = _COVERAGE_WEIGHT * covered + (1 - _COVERAGE_WEIGHT) * similar >= _ENOUGH
+    if mostly_cjk(question):
+        enough = covered >= _ENOUGH_COVERAGE
+    else:
+        enough = _COVERAGE_WEIGHT * covered + (1 - _COVERAGE_WEIGHT) * similar >= _ENOUGH
     reason = "" if enough else "No passage is near enough to the question, in words or in meaning."
     return Sufficiency(enough, reason, covered, similar)
-
-
-def to_node(hit: Hit) -> NodeWithScore:
-    """Return a hit as a llama-index node that keeps its offsets and names its article."""
-    metadata: dict[str, Any] = {
-        "article_id": hit.source.article_id,
-        "source": hit.source.source,
-        "title": hit.source.title,
-        "published": hit.source.published,
-        "visibility": hit.source.visibility,
-        "content_hash": hit.source.content_hash,
-    }
-    node = TextNode(
-        id_=hit.passage.id,
-        text=hit.passage.text,
-        start_char_idx=hit.passage.start,
-        end_char_idx=hit.passage.end,
-        metadata=metadata,
-        excluded_embed_metadata_keys=list(metadata),
-        excluded_llm_metadata_keys=["article_id", "content_hash", "visibility"],
-    )
-    return NodeWithScore(node=node, score=hit.score)

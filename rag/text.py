@@ -137,6 +137,12 @@ _STOP_PAIRS = frozenset(
 )
 
 
+def mostly_cjk(text: str) -> bool:
+    """Whether at least half of the letters are Chinese, Japanese or Korean."""
+    letters = [char for char in text if char.isalpha()]
+    return bool(letters) and 2 * sum(_IS_CJK.match(char) is not None for char in letters) >= len(letters)
+
+
 def _stem(word: str) -> str:
     stemmer = getattr(_local, "stemmer", None)
     if stemmer is None:

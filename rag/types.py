@@ -1,7 +1,7 @@
 """Owns the values that pass between the stages: one frozen type per stage, never changed in place.
 
     Article ─chunk→ Passage          (library)
-    Hit ─collect→ Evidence ─answer→ Draft ─verify→ Answer
+    Hit ─collect→ Evidence ─answer→ Draft ─cite→ CitedDraft ─verify→ Answer
 
 All offsets count characters (code points) of `Article.text`, the canonical text, and are
 half-open: `text[start:end]`.
@@ -248,6 +248,22 @@ class Citation:
             "quote": self.quote,
             "content_hash": self.source.content_hash,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class CitedSentence:
+    """A sentence with the numbers of its citations; not verified yet."""
+
+    text: str
+    citations: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CitedDraft:
+    """A draft whose pointers are resolved: `citations[i].n == i + 1`, in order of first use."""
+
+    sentences: tuple[CitedSentence, ...]
+    citations: tuple[Citation, ...]
 
 
 @dataclass(frozen=True, slots=True)

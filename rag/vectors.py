@@ -107,6 +107,12 @@ class Probe:
             else None
         )
 
+    def stop(self) -> None:
+        """End the child where nobody asked for its verdict."""
+        if self._child and self._child.poll() is None:
+            self._child.kill()
+            self._child.communicate()
+
     def sound(self, expected: int) -> bool:
         """Whether the index opened, holds at least `expected` vectors, and finds a sample of them by themselves."""
         if self._child is None:

@@ -1,0 +1,99 @@
+"""Owns the life of the vector index: which Chroma folder is current, whether it is sound, when it is built anew."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from rag.ledger import Ledger, LedgerReader
+from rag.types import Matrix, Vector
+from rag.vectors import ChromaIndex, ExactIndex, Probe
+
+_log = logging.getLogger(__name__)
+_FOLDER = "chroma"
+_POINTER = "index"  # the key in the ledger that names the current folder
+_ADD = 5000
+_GARBAGE = 1 / 3  # of all vectors: above it the index is built anew
+_SMALL = 1000  # below it garbage does not matter
+
+
+def exact_index(ledger: LedgerReader) -> ExactIndex:
+    """Return exact search over the ledger's vectors, for a process that does not own the library."""
+
+    def load() -> tuple[list[int], Matrix]:
+        with ledger.snapshot():
+            rows, keys = ledger.active_rows()
+            return rows, ledger.passage_vectors(keys)
+
+    return ExactIndex(load, ledger.state)
+
+
+class VectorIndex:
+    """The owner's index. It is probed in a child process while this one goes on; nobody waits before it is used.
+
+    A folder that is missing, damaged or short of vectors is built anew from the ledger, in another
+    folder, to which the ledger then points: no embedding is computed, and nothing is ever half switched.
+    """
+
+    def __init__(self, library: Path, ledger: Ledger) -> None:
+        self._root = library / _FOLDER
+        self._ledger = ledger
+        self._name = ledger.get(_POINTER)
+        self._probe = Probe(self._root / self._name) if self._name else None
+        self._chroma: ChromaIndex | None = None
+
+    def search(self, vector: Vector, limit: int) -> list[tuple[int, float]]:
+        """Return rows and cosine similarities of the nearest passages, best first; old versions are among them."""
+        return self._open().search(vector, limit)
+
+    def add(self, rows: Sequence[int], vectors: Matrix) -> None:
+        """Insert vectors under row numbers; those that are there already stay."""
+        self._open().add(rows, vectors)
+
+    def tidy(self) -> None:
+        """Build the index anew where too much of it belongs to versions that are gone."""
+        if self._chroma is None:
+            return
+        count = self._chroma.count()
+        if count > _SMALL and count - self._ledger.passage_count() > _GARBAGE * count:
+            self.rebuild()
+
+    def rebuild(self) -> None:
+        """Build a new index from the ledger's vectors and switch to it."""
+        old, self._chroma = self._chroma, None
+        name = str(int(self._name or 0) + 1)
+        shutil.rmtree(self._root / name, ignore_errors=True)  # of a rebuild that was cut off
+        self._root.mkdir(exist_ok=True)
+        built = ChromaIndex(self._root / name)
+        rows, keys = self._ledger.active_rows()
+        for start in range(0, len(rows), _ADD):
+            part = slice(start, start + _ADD)
+            built.add(rows[part], self._ledger.passage_vectors(keys[part]))
+        self._ledger.put(_POINTER, name)
+        self._chroma, self._name = built, name
+        if old:
+            old.close()
+        for folder in self._root.iterdir():
+            if folder.name != name:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Release the files."""
+        if self._probe:
+            self._probe.stop()
+        if self._chroma:
+            self._chroma.close()
+
+    def _open(self) -> ChromaIndex:
+        if self._chroma is None:
+            expected = self._ledger.passage_count()
+            if self._name and self._probe and self._probe.sound(expected):
+                self._chroma = ChromaIndex(self._root / self._name)
+            else:
+                if expected:
+                    _log.warning("The vector index is missing or damaged; building it from the ledger.")
+                self.rebuild()
+        assert self._chroma is not None  # noqa: S101 - set by both ways above
+        return self._chroma
