@@ -1,0 +1,89 @@
+"""Shared fixtures. No test reaches beyond this machine: connections off the loopback fail at once."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag.app import Footnote, open_library
+from rag.config import Settings
+from rag.embed import MiniLMEmbedding
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "docs_store"
+_DATA = Path(os.environ.get("EVALUATION_DATA", ROOT.parent / "shared"))
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not ipaddress.ip_address(address[0]).is_loopback:
+            raise OSError(f"a test tried to reach {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("FOOTNOTE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def embedder() -> MiniLMEmbedding:
+    return MiniLMEmbedding()
+
+
+@pytest.fixture
+def evaluation_data() -> Callable[[str], Path]:
+    """Return the path of a folder of evaluation data; the test is skipped where it is absent."""
+
+    def find(name: str) -> Path:
+        path = _DATA / name
+        if not path.exists():
+            pytest.skip(f"needs {name} in the folder that EVALUATION_DATA names")
+        return path
+
+    return find
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An articles folder with three small articles on different subjects."""
+    articles = tmp_path / "articles"
+    articles.mkdir()
+    (articles / "bridge.md").write_text(
+        "---\ntitle: The bridge at Ostvik\npublished: 2024-03-01\nauthor: Ida Berg\n---\n\n"
+        "The bridge at Ostvik was opened in 1931. It is 412 metres long.\n\n"
+        "## Repairs\n\nEngineers found rust in two cables in 2022. The repair cost 3.5 million crowns.\n"
+    )
+    (articles / "bees.txt").write_text(
+        "What bees do in winter\n\nHoney bees form a cluster around their queen when it is cold. "
+        "The cluster keeps a temperature of about 30 degrees.\n\n"
+        "They live on the honey that they stored in summer.\n"
+    )
+    (articles / "茶.md").write_text(
+        "---\ntitle: 茶的历史\nlanguage: zh\n---\n\n茶叶最早产于中国云南。唐代陆羽写了《茶经》一书。\n"
+    )
+    return articles
+
+
+@pytest.fixture
+def open_at(tmp_path: Path, folder: Path) -> Callable[..., Footnote]:
+    """Return a function that opens a library under `tmp_path`, bound to `folder` unless told otherwise."""
+
+    def open_(name: str = "library", **sections: Any) -> Footnote:
+        values = {"library": tmp_path / name, "articles": folder, **sections}
+        return open_library(Settings.model_validate(values))
+
+    return open_
