@@ -63,7 +63,7 @@ def ours(module: str) -> set[str]:
 
 def part(module: str) -> str:
     """Return the part of `rag` a module belongs to: rag.load.html is of "load"."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def test_leaf_modules_import_only_each_other() -> None:

@@ -1,0 +1,194 @@
+"""The object that programs use: binding, ownership, reading beside the owner, threads."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rag.app import Footnote, open_library
+from rag.errors import BusyError, InputError, StoreError
+from rag.ledger import FILE_NAME
+from rag.status import library_status
+from tests.conftest import ROOT
+
+Open = Callable[..., Footnote]
+QUESTION = "How long is the bridge at Ostvik?"
+
+
+@contextmanager
+def owner(library: Path, articles: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run another process that owns the library."""
+    code = (
+        "import sys; from rag import open_library\n"
+        f"library = open_library(library={str(library)!r}, articles={str(articles)!r})\n"
+        "library.sync(); print('ready', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def test_an_answer_survives_closing_and_opening(open_at: Open) -> None:
+    with open_at() as library:
+        library.sync()
+        first = library.ask(QUESTION)
+    with open_at() as library:
+        second = library.ask(QUESTION)
+    assert first.to_dict() | {"timings": None} == second.to_dict() | {"timings": None}
+
+
+def test_citations_quote_the_article_word_for_word(open_at: Open) -> None:
+    with open_at() as library:
+        library.sync()
+        for question in (QUESTION, "What do bees live on in winter?", "《茶经》是谁写的？"):
+            answer = library.ask(question)
+            assert answer.status == "grounded"
+            for citation in answer.citations:
+                article = library.article(citation.source.article_id)
+                assert article is not None
+                assert article.text[citation.start : citation.end] == citation.quote
+                assert article.content_hash == citation.source.content_hash
+
+
+def test_a_question_off_the_subject_is_not_found_and_cites_nothing(open_at: Open) -> None:
+    with open_at() as library:
+        library.sync()
+        answer = library.ask("Which team won the ice hockey final in Toronto?")
+        assert (answer.status, answer.citations) == ("not_found", ())
+        assert answer.evidence.hits
+
+
+def test_another_folder_is_refused(open_at: Open, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with open_at() as library:
+        library.sync()
+    with pytest.raises(InputError, match="belongs to the articles folder"):
+        open_at(articles=tmp_path / "other")
+
+
+def test_the_bound_folder_is_used_when_none_is_named(open_at: Open, folder: Path) -> None:
+    with open_at() as library:
+        library.sync()
+    with open_at(articles=None) as library:
+        assert library.articles == folder
+        assert library.sync().unchanged == 3
+
+
+def test_library_and_articles_can_be_moved_together(open_at: Open, tmp_path: Path, folder: Path) -> None:
+    with open_at(name="place/library") as library:
+        library.sync()
+    shutil.move(tmp_path / "place", tmp_path / "elsewhere")
+    shutil.move(folder, tmp_path / "moved")
+    with pytest.raises(InputError):
+        open_at(name="elsewhere/library", articles=tmp_path / "moved")
+    shutil.move(tmp_path / "moved", folder)
+    with open_at(name="elsewhere/library") as library:
+        assert library.sync().unchanged == 3
+
+
+def test_a_first_sync_of_a_missing_folder_binds_nothing(open_at: Open, tmp_path: Path, folder: Path) -> None:
+    with open_at(articles=tmp_path / "missing") as library, pytest.raises(InputError):
+        library.sync()
+    with open_at() as library:
+        assert len(library.sync().indexed) == 3
+
+
+def test_beside_an_owner_questions_are_answered_and_writing_is_refused(
+    open_at: Open, tmp_path: Path, folder: Path
+) -> None:
+    with owner(tmp_path / "library", folder) as process, open_at() as library:
+        assert library.owner_pid == process.pid
+        answer = library.ask(QUESTION)
+        assert "412 metres" in answer.text
+        assert str(process.pid) in answer.warnings[0]
+        with pytest.raises(BusyError) as busy:
+            library.sync()
+        assert busy.value.owner_pid == process.pid
+
+
+def test_a_killed_owner_blocks_nobody_and_loses_nothing(open_at: Open, tmp_path: Path, folder: Path) -> None:
+    with owner(tmp_path / "library", folder) as process:
+        process.kill()
+        process.wait()
+        with open_at() as library:
+            assert library.owner_pid is None
+            assert library.sync().unchanged == 3
+            assert "412 metres" in library.ask(QUESTION).text
+
+
+def test_a_lost_vector_index_is_rebuilt_without_embedding(
+    open_at: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_at() as library:
+        library.sync()
+        before = library.ask(QUESTION)
+    shutil.rmtree(tmp_path / "library" / "chroma")
+    monkeypatch.setattr("rag.embed.MiniLMEmbedding.embed_passages", lambda *_: pytest.fail("embedded"))
+    with open_at() as library:
+        assert library.sync().unchanged == 3
+        after = library.ask(QUESTION)
+    assert [hit.passage.id for hit in before.evidence.hits] == [hit.passage.id for hit in after.evidence.hits]
+
+
+def test_a_damaged_ledger_is_refused_with_what_to_do(open_at: Open, tmp_path: Path) -> None:
+    with open_at() as library:
+        library.sync()
+    (tmp_path / "library" / FILE_NAME).write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError, match="backup"):
+        open_at()
+
+
+def test_another_embedder_is_refused(open_at: Open, tmp_path: Path) -> None:
+    with open_at() as library:
+        library.sync()
+        library._owned[0].put("embedder", "of-another-model")  # type: ignore[index]
+    with pytest.raises(StoreError, match="another embedder"):
+        open_at()
+
+
+def test_threads_get_the_same_answers_while_a_sync_runs(open_at: Open, folder: Path) -> None:
+    with open_at() as library:
+        library.sync()
+        expected = library.ask(QUESTION).text
+        for i in range(20):
+            (folder / f"other{i}.txt").write_text(f"The tower number {i} stands in a field. It has {i} windows.\n")
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(library.ask, QUESTION) for _ in range(24)]
+            report = library.sync()
+            texts = {future.result().text for future in asked}
+        assert len(report.indexed) == 20
+        assert texts == {expected}
+
+
+def test_status_needs_no_library(tmp_path: Path, open_at: Open) -> None:
+    with open_at() as library:
+        settings = library._settings
+        library.sync()
+        status = library_status(settings)
+        assert status["owner_pid"] == os.getpid()
+    assert library_status(settings) == status | {"owner_pid": None}
+    assert (status["articles"], status["files"]["indexed"]) == (3, 3)
+    missing = library_status(settings.model_copy(update={"library": tmp_path / "none"}))
+    assert (missing["articles"], missing["embedder"]) == (0, None)
+    assert not (tmp_path / "none").exists()
+
+
+def test_settings_come_from_the_environment(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_LIBRARY", str(tmp_path / "from-environment"))
+    monkeypatch.setenv("FOOTNOTE_QUOTES_MAX_SENTENCES", "1")
+    with open_library(articles=folder) as library:
+        library.sync()
+        assert len(library.ask(QUESTION).sentences) == 1
+    assert (tmp_path / "from-environment" / FILE_NAME).exists()

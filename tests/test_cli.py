@@ -1,0 +1,195 @@
+"""The command line as others call it: stdout, stderr, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rag.cli import main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a command on a fresh library and gives exit code, stdout and stderr."""
+
+    def call(*arguments: str, library: str = "library", articles: Path = folder) -> tuple[int, str, str]:
+        places = ("--library", str(tmp_path / library), "--articles", str(articles))
+        try:
+            code = main([*arguments, *places])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_ask_syncs_first_and_prints_the_contract(run: Run) -> None:
+    code, out, err = run("ask", "How long is the bridge at Ostvik?", "--json")
+    answer = json.loads(out)
+    assert (code, err) == (0, "")
+    assert answer.keys() == {
+        *("question", "standalone_question", "status", "text", "sentences", "citations", "evidence"),
+        *("dropped_marks", "warnings", "model", "usage", "timings"),
+    }
+    assert (answer["status"], answer["model"]) == ("grounded", "quotes")
+    first = answer["citations"][0]
+    assert (first["source"], first["published"], first["page"]) == ("bridge.md", "2024-03-01", None)
+    assert first["content_hash"].startswith("sha256:")
+    for sentence in answer["sentences"]:
+        assert answer["text"][sentence["start"] : sentence["end"]] == sentence["text"]
+    cited = {item["evidence_n"] for item in answer["citations"]}
+    assert {item["n"] for item in answer["evidence"] if item["cited"]} == cited
+
+
+def test_ask_sees_a_change_of_the_folder(run: Run, folder: Path) -> None:
+    run("ask", "How long is the bridge at Ostvik?")
+    (folder / "bridge.md").write_text("The bridge at Ostvik is 418 metres long.\n")
+    assert "418 metres" in run("ask", "How long is the bridge at Ostvik?")[1]
+
+
+def test_text_output_shows_the_quote_and_its_place(run: Run) -> None:
+    code, out, _ = run("ask", "How long is the bridge at Ostvik?")
+    assert code == 0
+    assert "412 metres long. [1]" in out or "412 metres long. [2]" in out
+    assert "bridge.md, 2024-03-01, characters" in out
+
+
+def test_not_found_exits_1_and_shows_the_nearest_passages(run: Run) -> None:
+    code, out, _ = run("ask", "Which team won the ice hockey final in Toronto?")
+    assert code == 1
+    assert "The articles do not answer this question." in out
+    assert "Nearest passages" in out
+
+
+def test_search_prints_passages_and_no_answer(run: Run) -> None:
+    code, out, _ = run("search", "《茶经》", "--json", "--top-k", "2")
+    result = json.loads(out)
+    assert code == 0
+    assert [item["n"] for item in result["evidence"]] == [1, 2]
+    assert result["evidence"][0]["source"] == "茶.md"
+    assert "陆羽" in run("search", "陆羽")[1]
+
+
+def test_sync_and_status_print_the_contract(run: Run) -> None:
+    code, out, _ = run("sync", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report == {
+        "indexed": ["bees.txt", "bridge.md", "茶.md"],
+        "skipped": [],
+        "failed": [],
+        "removed": [],
+        "unchanged": 0,
+    }
+    status = json.loads(run("status", "--json")[1])
+    assert status["files"] == {"indexed": 3, "skipped": 0, "failed": 0}
+    assert (status["articles"], status["owner_pid"]) == (3, None)
+
+
+def test_options_count_before_and_after_the_command(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = ["--library", str(tmp_path / "l"), "--articles", str(folder), "--json"]
+    assert main([*places, "sync"]) == 0
+    assert json.loads(capsys.readouterr().out)["indexed"]
+    assert main(["status", *places]) == 0
+    assert json.loads(capsys.readouterr().out)["articles"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["ask", ""], 3, "question is empty"),
+        (["ask", " \u200b?"], 3, "question is empty"),
+        (["ask", "why " * 3000], 3, "Shorten it"),
+        (["ask"], 2, "question"),
+        (["dance"], 2, "dance"),
+        (["ask", "Who?", "--top-k", "0"], 2, "1 to 50"),
+        ([], 2, "COMMAND"),
+    ],
+)
+def test_bad_input_has_its_exit_code_and_says_what_to_do(
+    run: Run, arguments: list[str], code: int, message: str
+) -> None:
+    found, out, err = run(*arguments)
+    assert (found, out) == (code, "")
+    assert message in err
+
+
+def test_a_missing_folder_is_bad_input(run: Run, tmp_path: Path) -> None:
+    code, out, err = run("sync", articles=tmp_path / "none")
+    assert (code, out) == (3, "")
+    assert "does not exist" in err
+
+
+def test_another_folder_for_the_library_is_bad_input(run: Run, tmp_path: Path) -> None:
+    run("sync")
+    (tmp_path / "other").mkdir()
+    code, _, err = run("ask", "Who?", articles=tmp_path / "other")
+    assert code == 3
+    assert "belongs to the articles folder" in err
+
+
+def test_a_failed_file_is_named_and_sync_exits_3_with_the_others_indexed(run: Run, folder: Path) -> None:
+    (folder / "broken.md").write_text("---\ntitle: [\n---\nText.\n")
+    code, out, _ = run("sync", "--json")
+    assert code == 3
+    assert len(json.loads(out)["indexed"]) == 3
+    code, _, err = run("ask", "How long is the bridge at Ostvik?")
+    assert code == 0
+    assert "broken.md" in err
+
+
+def test_an_unknown_setting_is_a_usage_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTNOTE_LIBARY", "x")
+    code, _, err = run("status")
+    assert code == 2
+    assert "FOOTNOTE_LIBARY" in err
+
+
+def test_a_damaged_library_is_a_store_error(run: Run, tmp_path: Path) -> None:
+    run("sync")
+    (tmp_path / "library" / "ledger.sqlite3").write_bytes(b"x" * 5000)
+    code, out, err = run("ask", "Who?")
+    assert (code, out) == (5, "")
+    assert "backup" in err
+
+
+def test_a_busy_library_answers_and_refuses_to_sync(run: Run, tmp_path: Path) -> None:
+    run("sync")
+    hold = "import sys; from pathlib import Path; from rag.lock import Lock\n"
+    hold += f"lock = Lock(Path({str(tmp_path / 'library')!r})); print('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        code, out, err = run("ask", "How long is the bridge at Ostvik?")
+        assert (code, str(process.pid) in err) == (0, True)
+        assert "412 metres" in out
+        code, out, err = run("sync")
+        assert (code, out, str(process.pid) in err) == (6, "", True)
+        process.kill()
+
+
+def test_no_document_can_steer_the_terminal(run: Run, folder: Path) -> None:
+    (folder / "evil.md").write_text(
+        "---\ntitle: Evil \u202egnp\n---\nThe dragon of Ostvik \x1b[31msleeps\x1b[0m \x9b2J.\n"
+    )
+    for command in ("ask", "search", "sync"):
+        _, out, err = run(command, *(["Where does the dragon of Ostvik sleep?"] if command != "sync" else []))
+        assert not {"\x1b", "\x9b", "\u202e"} & set(out + err)
+
+
+def test_the_installed_command_runs() -> None:
+    command = Path(sys.executable).parent / "footnote"
+    done = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
+    assert "sync" in done.stdout
