@@ -86,6 +86,8 @@ def load_settings(
             continue
         if name not in known:
             raise UsageError(f"{name} is not a setting. Unset it, or use one of: {', '.join(known)}.")
+        if not value.strip():  # set to nothing: not set
+            continue
         *section, key = known[name]
         place = values.setdefault(section[0], {}) if section else values
         if isinstance(place, dict):  # else the file is wrong, and validation says so

@@ -31,12 +31,13 @@ def printable(text: str) -> str:
 
 _SENTENCE_END = re.compile(
     r"""
-      (?P<stop> [.!?…؟۔।॥]+ ) ["'”’»)\]]* (?:\[\d{1,3}\])* (?=\s)   # needs white space behind it
-    | [。！？｡]+ ["'”’」』》）】〕〉]*                                   # does not
+      (?P<stop> (?<![.!?…؟۔।॥]) [.!?…؟۔।॥]++ ) ["'”’»)\]]*+ (?:\[\d{1,3}\])*+ (?=\s)   # needs white space behind it
+    | [。！？｡]+ ["'”’」』》）】〕〉]*                                                      # does not
     """,
     re.VERBOSE,
 )
 _LAST_WORD = re.compile(r"[^\s(\[\"“‘']+\Z")
+_LOOK = 40  # characters looked at on either side of a stop, so that time grows with the text and no faster
 
 # Never the end of a sentence: something always follows. The first row counts when capitalised only.
 _NAMES = frozenset(
@@ -59,7 +60,8 @@ def _ends_sentence(text: str, begin: int, match: re.Match[str], end: int) -> boo
     stop = match.group("stop")
     if stop is None:  # a CJK full stop
         return True
-    after = text[match.end() : end].lstrip()
+    next_at = _skip_space(text, match.end(), end)
+    after = text[next_at : min(next_at + _LOOK, end)]
     if not after:
         return True
     following = after.lstrip("\"'“‘«([")
@@ -67,7 +69,7 @@ def _ends_sentence(text: str, begin: int, match: re.Match[str], end: int) -> boo
         return False
     if stop != ".":
         return True
-    word = _LAST_WORD.search(text, begin, match.start())
+    word = _LAST_WORD.search(text, max(begin, match.start() - _LOOK), match.start())
     if word is None:
         return True
     last = word.group().lower()
@@ -116,8 +118,12 @@ def _skip_space(text: str, at: int, end: int) -> int:
 # ---------------------------------------------------------------- search terms
 
 # Scripts written without spaces: indexed by character pairs, since words have no visible border.
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-_TERM = re.compile(rf"[{_CJK}]+|\d+(?:[.,]\d+)+|(?:(?![{_CJK}])[^\W_])+(?:['’](?:(?![{_CJK}])[^\W_])+)?")
+_CJK = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+# Letters that SQLite's tokenizer takes for marks and splits at: New Tai Lue vowels, two Vedic signs.
+_SPLITTING = "\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3"
+_LETTER = rf"[^\W_{_CJK}{_SPLITTING}]"
+_NUMBER = r"\d+(?:[.,]\d+)+"
+_TERM = re.compile(rf"[{_CJK}]+|{_NUMBER}|{_LETTER}+(?:['’]{_LETTER}+)?")
 _IS_CJK = re.compile(f"[{_CJK}]")
 _POSSESSIVE = re.compile(r"['’]s?\Z")
 _local = threading.local()  # a stemmer must not be shared between threads
@@ -152,9 +158,9 @@ def _stem(word: str) -> str:
 
 
 def _fold(text: str) -> str:
-    """Lower case, compatibility forms resolved, accents removed (also those of composed letters)."""
+    """Lower case, compatibility forms resolved, accents (also of composed letters) and soft hyphens removed."""
     decomposed = unicodedata.normalize("NFKD", text).casefold()
-    bare = "".join(char for char in decomposed if not "\u0300" <= char <= "\u036f")
+    bare = "".join(char for char in decomposed if not "\u0300" <= char <= "\u036f" and char != "\xad")
     return unicodedata.normalize("NFKC", bare)
 
 
@@ -186,7 +192,7 @@ def question_terms(text: str) -> list[str]:
 
 
 def _word_term(token: str) -> str:
-    if token[0].isdigit():
+    if re.fullmatch(_NUMBER, token):
         return token.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", token) else token.replace(",", ".")
     word = _POSSESSIVE.sub("", token).replace("'", "").replace("’", "")
     return _stem(word) if word.isascii() else word

@@ -19,6 +19,7 @@ VERSION = 1
 """Raised when a change here gives other articles for the same files, so that sync reads them again."""
 
 MAX_BYTES = 50_000_000
+_HTML_NAMES = frozenset({".html", ".htm", ".xhtml"})
 _MARKDOWN_NAMES = frozenset({".md", ".markdown", ".mdown"})
 _BINARY = {
     b"%PDF-": "PDF",
@@ -49,9 +50,10 @@ def load(source: str, data: bytes) -> Article:
     text = clean(_decode(data))
     if not text.strip():
         raise Unloadable("skipped", "empty: no text in it")
-    if looks_like_html(text):
+    suffix = PurePosixPath(source).suffix.lower()
+    if looks_like_html(text) or suffix in _HTML_NAMES:
         document = parse_html(text)
-    elif PurePosixPath(source).suffix.lower() in _MARKDOWN_NAMES or has_front_matter(text):
+    elif suffix in _MARKDOWN_NAMES or has_front_matter(text):
         document = parse_markdown(text)
     else:
         document = parse_text(text)

@@ -10,14 +10,14 @@ from rag.types import BlockKind
 # A notice that closes an article: what follows it is rarely the article any more.
 _CLOSING = re.compile(
     r"""
-      (免责声明|免責聲明|风险提示|風險提示|版权声明|版權聲明|版权所有|版權所有|法律声明|声明)\s*[::]
+      (免责声明|免責聲明|风险提示|風險提示|版权声明|版權聲明|版权所有|版權所有|法律声明|声明)\s*[:：]
     | (免责声明|热议股票|相关阅读|推荐阅读|延伸阅读|相关文章|热门文章|热门推荐)\s*\Z
     | (本文|以上内容|以上)[^。]{0,20}(不构成|并非)[^。]{0,20}(投资|建议)
-    | (legal\s+)?disclaimer\s*(:|\Z)
-    | (©|\(c\)\s*\d{4}|copyright\s+(©|\(c\)|\d{4}))
-    | all\s+rights\s+reserved
+    | (legal\s+)?disclaimer\s*([:：]|\Z)
+    | (©|\(c\)|copyright\s*(©|\(c\))?)\s*[12]\d{3}\b(?!\s+[a-z])
+    | all\s+rights\s+reserved(\s+by\b|\s*[^\w\s]|\s*\Z)
     | (this\s+(article|content|material)|the\s+(information|content)s?\s+(in|of|on|contained)\b.{0,40})\b.{0,80}
-      \b(investment|financial|legal)\s+advice
+      (\b(not|no|nor|never)\b|n['’]t\b).{0,80}\b(investment|financial|legal)\s+advice
     | (related|recommended|more|popular|trending)\s+(articles|stories|posts|reading|stocks|topics|news)\s*:?\s*\Z
     | (you\s+may\s+also\s+like|read\s+next|most\s+read|trending\s+now)\s*:?\s*\Z
     """,
@@ -27,17 +27,18 @@ _CLOSING = re.compile(
 _NOTICE = re.compile(
     r"""
       (advertisement|sponsored\s+content|share\s+this(\s+\w+)?|print\s+this\s+page|back\s+to\s+top)\W*\Z
-    | (subscribe|sign\s+up)\b.{0,60}\b(newsletter|updates|inbox)
+    | (subscribe|sign\s+up)\b.{0,60}\b(our|my|free|daily|weekly|this|your)\b.{0,30}\b(newsletter|updates|inbox)
     | follow\s+us\s+on\b
-    | (read\s+more|see\s+also|click\s+here)\b
+    | (read\s+more|see\s+also)(\s+(about|on|here|at)\b|\s*[^\w\s,]|\s*\Z)
+    | click\s+here\b
     | (we|this\s+(web)?site)\s+uses?\s+cookies
-    | (责任编辑|责编|编辑|来源|扫描二维码|关注我们|点击查看|分享到)\s*[::]
+    | (责任编辑|责编|编辑|来源|扫描二维码|关注我们|点击查看|分享到)\s*[:：]
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _NOTICE_LENGTH = 160
 _TEASER_LENGTH = 80
-_LETTER = re.compile(r"[^\W\d_]")
+_LETTER_OR_ROW = re.compile(r"[^\W\d_]|\d.* \||\| .*\d")
 _BARE_NUMBER = 12
 _SENTENCE_STOP = re.compile(r"[.!?。！?…][\"'”’)\]]*\Z")
 
@@ -57,7 +58,7 @@ def mark_boilerplate(blocks: Sequence[tuple[BlockKind, str]]) -> list[BlockKind]
         closed = closed or (closing and any(earlier == "text" for earlier in kinds[:i]))
         teaser = closed and len(text) <= _TEASER_LENGTH and not _SENTENCE_STOP.search(text)
         notice = len(text) <= _NOTICE_LENGTH and _NOTICE.match(text) is not None
-        number = len(text) <= _BARE_NUMBER and not _LETTER.search(text)
+        number = len(text) <= _BARE_NUMBER and not _LETTER_OR_ROW.search(text)
         if closing or notice or number or teaser:
             kinds[i] = "boilerplate"
         elif kind == "text":
@@ -68,10 +69,9 @@ def mark_boilerplate(blocks: Sequence[tuple[BlockKind, str]]) -> list[BlockKind]
 
 def _drop_empty_sections(kinds: list[BlockKind]) -> None:
     """Turn a heading to boilerplate where boilerplate follows and no text before the next heading."""
+    following: BlockKind | None = None  # the next kind that is not boilerplate
     for i in range(len(kinds) - 1, -1, -1):
-        if kinds[i] != "heading":
-            continue
-        section = kinds[i + 1 :]
-        following = next((kind for kind in section if kind != "boilerplate"), None)
-        if section[:1] == ["boilerplate"] and following != "text":
+        if kinds[i] == "heading" and kinds[i + 1 : i + 2] == ["boilerplate"] and following != "text":
             kinds[i] = "boilerplate"
+        if kinds[i] != "boilerplate":
+            following = kinds[i]

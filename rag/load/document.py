@@ -10,6 +10,7 @@ from typing import Literal
 from rag.errors import Unloadable
 from rag.load.boilerplate import mark_boilerplate
 from rag.load.metadata import detect_language
+from rag.text import clean
 from rag.types import Article, Block, BlockKind
 
 _MAX_TITLE = 300
@@ -42,7 +43,8 @@ def to_article(document: Document, source: str) -> Article:
 
     Raises Unloadable where no block holds a letter or digit of evidence.
     """
-    raw = [replace(block, text=block.text.strip()) for block in document.blocks]
+    # Cleaned again, since character references ("&#8232;") are resolved by the parsers.
+    raw = [replace(block, text=clean(block.text).strip()) for block in document.blocks]
     raw = [block for block in raw if block.text]
     kinds = mark_boilerplate([(block.kind, block.text) for block in raw])
     parts: list[str] = []

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, XMLParsedAsHTMLWarning
 from bs4.element import NavigableString, PreformattedString, Tag
 
 from rag.load.document import Document, RawBlock
-from rag.load.metadata import language_code, one_line, parse_date
+from rag.load.metadata import language_code, one_line, parse_date, person_names, web_address
 from rag.types import BlockKind
 
 _LOOKS_LIKE_HTML = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*+-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -24,8 +25,9 @@ _BLOCKS = _HEADINGS | frozenset(
     "details ul ol dl table figure html".split()
 )
 _NOT_TEXT = (
-    "script, style, noscript, template, nav, footer, aside, form, button, select, iframe, svg, canvas, object, head, "
-    "dialog, [hidden], [aria-hidden=true], [role=navigation], [role=contentinfo], [role=complementary]"
+    "script, style, noscript, template, nav, footer, aside, button, select, textarea, label, legend, datalist, "
+    "iframe, svg, canvas, object, head, title, dialog, [hidden], [aria-hidden=true], [role=navigation], "
+    "[role=contentinfo], [role=complementary]"
 )
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SPACE = re.compile(r"[^\S\xa0]+")
@@ -38,13 +40,10 @@ def looks_like_html(text: str) -> bool:
 
 def parse_html(text: str) -> Document:
     """Read the main text of a page: headings, paragraphs, list items and table rows, in order."""
-    soup = BeautifulSoup(text, "html.parser")
+    soup = _parse(text)
     meta = _metadata(soup)
     _remove_hidden(soup)
-    root = _main_element(soup)
-    if root is not soup and (page_header := soup.find("header")) and root not in page_header.parents:
-        page_header.decompose()
-    blocks = list(_blocks(root))
+    blocks = list(_blocks(_main_element(soup)))
     headline = next((i for i, block in enumerate(blocks) if block.kind == "heading"), None)
     if headline is not None and all(block.kind != "text" or len(block.text) < 80 for block in blocks[:headline]):
         blocks[headline] = RawBlock("title", blocks[headline].text)
@@ -53,9 +52,15 @@ def parse_html(text: str) -> Document:
 
 def visible_text(markup: str) -> str:
     """Return the visible text of a piece of HTML, white space shrunk."""
-    soup = BeautifulSoup(markup, "html.parser")
+    soup = _parse(markup)
     _remove_hidden(soup)
     return "\n".join(block.text for block in _blocks(soup))
+
+
+def _parse(markup: str) -> BeautifulSoup:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # what else could we do with it
+        return BeautifulSoup(markup, "html.parser")
 
 
 def _remove_hidden(soup: BeautifulSoup) -> None:
@@ -66,11 +71,15 @@ def _remove_hidden(soup: BeautifulSoup) -> None:
 
 
 def _main_element(soup: BeautifulSoup) -> Tag:
-    """Return the article, main or body element that holds the text."""
-    for name in ("article", "main", "body"):
-        found = [element for element in soup.find_all(name) if isinstance(element, Tag)]
-        if found:
-            return max(found, key=lambda element: len(element.get_text()))
+    """Return the article or main element that holds most of the text, or all where none does.
+
+    A page of teasers or several articles has many such elements; to take one would lose the rest.
+    """
+    half = len(soup.get_text()) / 2
+    for name in ("article", "main"):
+        for element in soup.find_all(name):
+            if len(element.get_text()) > half:
+                return element
     return soup
 
 
@@ -144,14 +153,13 @@ def _metadata(soup: BeautifulSoup) -> dict[str, Any]:
         properties.get("dc.date"),
         time.get("datetime") if isinstance(time, Tag) else None,
     ]
-    author = linked.get("author")
     return {
         "title": one_line(properties.get("og:title") or linked.get("headline"))
         or (one_line(title.get_text()) if title else None),
         "published": next((found for value in dates if (found := parse_date(value))), None),
-        "author": one_line(properties.get("author") or _person(author)),
+        "author": one_line(properties.get("author")) or person_names(linked.get("author")),
         "language": language_code(page.get("lang")) if isinstance(page, Tag) else None,
-        "url": one_line(canonical.get("href")) if isinstance(canonical, Tag) else None,
+        "url": web_address(canonical.get("href")) if isinstance(canonical, Tag) else None,
     }
 
 
@@ -167,9 +175,3 @@ def _linked_data(soup: BeautifulSoup) -> dict[str, Any]:
             if isinstance(item, dict) and ("headline" in item or "datePublished" in item):
                 return item
     return {}
-
-
-def _person(value: Any) -> str | None:
-    people = value if isinstance(value, list) else [value]
-    names = [person.get("name") if isinstance(person, dict) else person for person in people]
-    return ", ".join(name for name in names if isinstance(name, str)) or None

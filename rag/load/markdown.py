@@ -13,17 +13,19 @@ from markdown_it.token import Token
 from rag.errors import Unloadable
 from rag.load.document import Document, RawBlock
 from rag.load.html import visible_text
-from rag.load.metadata import language_code, one_line, parse_date
+from rag.load.metadata import language_code, one_line, parse_date, person_names, web_address
 from rag.types import BlockKind
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_KEY = re.compile(r"""^["']?\w[\w -]*["']?[ \t]*:""", re.MULTILINE)
+_LINE_BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
 def has_front_matter(text: str) -> bool:
     """Whether the text opens with a YAML block between two lines of three dashes."""
     match = _FRONT_MATTER.match(text)
-    return match is not None and re.search(r"^\w[\w -]*:", match.group(1), re.MULTILINE) is not None
+    return match is not None and _KEY.search(match.group(1)) is not None
 
 
 def parse_markdown(text: str) -> Document:
@@ -37,13 +39,14 @@ def parse_markdown(text: str) -> Document:
     visibility = meta.get("visibility", "public")
     if visibility not in ("public", "internal"):
         raise Unloadable("failed", "front matter: visibility must be public or internal")
+    title = one_line(meta.get("title"))
     return Document(
-        blocks=_blocks(_PARSER.parse(text), titled="title" in meta),
-        title=one_line(meta.get("title")),
-        published=parse_date(meta.get("published", meta.get("date"))),
-        author=one_line(meta.get("author")),
-        language=language_code(meta.get("language", meta.get("lang"))),
-        url=one_line(meta.get("url")),
+        blocks=_blocks(_PARSER.parse(text), titled=title is not None),
+        title=title,
+        published=parse_date(meta.get("published") or meta.get("date")),
+        author=person_names(meta.get("author")),
+        language=language_code(meta.get("language") or meta.get("lang")),
+        url=web_address(meta.get("url")),
         visibility=visibility,
     )
 
@@ -51,7 +54,7 @@ def parse_markdown(text: str) -> Document:
 def _read_front_matter(text: str) -> dict[str, Any]:
     try:
         meta = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # PyYAML lets many kinds through: `!!int ""` is an IndexError
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = "" if line is None else f", line {line + 2}"
         raise Unloadable("failed", f"front matter is not valid YAML{where}") from None
@@ -96,10 +99,8 @@ def _blocks(tokens: Sequence[Token], titled: bool) -> list[RawBlock]:
 def _inline_text(children: Sequence[Token]) -> str:
     parts: list[str] = []
     for child in children:
-        if child.type in ("text", "code_inline"):
+        if child.type in ("text", "code_inline", "image"):  # of an image, its alternative text
             parts.append(child.content)
-        elif child.type in ("softbreak", "hardbreak"):
+        elif child.type in ("softbreak", "hardbreak") or _LINE_BREAK.match(child.content):
             parts.append("\n")
-        elif child.type == "image":
-            parts.append(child.content)  # its alternative text
     return "".join(parts)

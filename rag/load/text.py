@@ -11,12 +11,14 @@ from rag.load.metadata import one_line, parse_date
 
 _STOP = re.compile(r"[.!?。！？…:：;；,，][\"'”’)\]」』]*\Z")
 _LIST_ITEM = re.compile(r"\s*(?:[-*•‣◦–]|\d{1,3}[.)、]|[a-z][.)])(?:\s+|\Z)")
-_BOLD_LINE = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1\Z")
+_BOLD_LINE = re.compile(r"(\*\*|__)(?=\S)((?:(?!\1).)+)(?<=\S)\1\Z")
+_FULL_STOP = re.compile(r"[.。][\"'”’)\]」』]*\Z")
 _BYLINE = re.compile(r"(?:by|author\s*:|作者\s*[:：]?|文\s*[/／])\s*(\S.{1,78})\Z", re.IGNORECASE)
 _DATE_LINE = re.compile(r"(?:(?:published|updated|date|posted)\s*(?:on|:)?\s*)?(\S.{3,40})\Z", re.IGNORECASE)
 _SHORT_DATE = re.compile(r"\d{1,4}[/.-]\d{1,2}(?:[/.-]\d{1,4})?(?:\s+\d{1,2}:\d{2}(?::\d{2})?)?\Z")
 _HEADING_LENGTH = 120
 _BYLINE_LENGTH = 60
+_HEAD_LINES = 8  # more short lines than these are a list, not the head of an article
 _WRAPPED_LINES = range(40, 121)  # longer lines are not wrapped by hand: each is a paragraph
 
 
@@ -50,29 +52,27 @@ def _paragraphs(text: str) -> Iterator[tuple[str, bool]]:
 def _classify(paragraph: tuple[str, bool]) -> RawBlock:
     text, tight = paragraph
     if bold := _BOLD_LINE.match(text):
-        return RawBlock("heading", bold.group(2), tight)
+        line = bold.group(2)
+        is_heading = len(line) <= _HEADING_LENGTH and not _FULL_STOP.search(line)
+        return RawBlock("heading" if is_heading else "text", line, tight)
     one_short_line = "\n" not in text and len(text) <= _HEADING_LENGTH
     looks_like_heading = one_short_line and not _STOP.search(text) and not _LIST_ITEM.match(text)
     return RawBlock("heading" if looks_like_heading else "text", text, tight)
 
 
 def _confirm_headings(blocks: list[RawBlock]) -> list[RawBlock]:
-    """A short line is a heading only where a paragraph of sentences follows; else it is text."""
+    """A short line is a heading where a paragraph of sentences follows or it stands above the first; else it is text.
+    """
+    first_text = next((i for i, block in enumerate(blocks) if block.kind == "text"), 0)
+    head = first_text if first_text <= _HEAD_LINES else 1
     confirmed: list[RawBlock] = []
     for i, block in enumerate(blocks):
         following = blocks[i + 1] if i + 1 < len(blocks) else None
         leads = following is not None and following.kind == "text" and _STOP.search(following.text)
-        if block.kind == "heading" and not leads and not _is_head_line(blocks, i):
+        if block.kind == "heading" and not leads and i >= head:
             block = RawBlock("text", block.text, block.tight)
         confirmed.append(block)
     return confirmed
-
-
-def _is_head_line(blocks: list[RawBlock], i: int) -> bool:
-    """Whether only short lines stand above this one, and a paragraph comes after them."""
-    return all(block.kind == "heading" for block in blocks[: i + 1]) and any(
-        block.kind == "text" for block in blocks[i + 1 :]
-    )
 
 
 def _read_head(blocks: list[RawBlock]) -> Document:
@@ -85,7 +85,7 @@ def _read_head(blocks: list[RawBlock]) -> Document:
         after = blocks[i + 1].text if i + 1 < body else ""
         if _is_date(block.text):
             published = published or parse_date(_date_part(block.text))
-        elif byline := _BYLINE.match(block.text):
+        elif (byline := _BYLINE.match(block.text)) and not byline.group(1)[0].islower():  # "By the sea" is none
             author = author or one_line(byline.group(1))
         elif len(block.text) <= _BYLINE_LENGTH and _is_date(after):
             author = author or one_line(block.text)
