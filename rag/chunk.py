@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.text import sentence_spans
 from rag.types import Article, Passage, Span
 
-VERSION = 1
+VERSION = 2
 """Raised when a change here cuts the same article differently, so that sync cuts it again."""
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP]
-_CONTEXT_TOKENS = 64
+_CONTEXT_SHARE = 4  # the context takes at most one in so many tokens
+_TOKENS_PER_CHARACTER = 3  # at most: the tokenizer takes Korean syllables apart into letters
 _SENTENCE_CHARACTERS = 1000  # the tokenizer makes one token of a "word" of any length, so tokens alone do not bound
 _PASSAGE_CHARACTERS = 2000
 
@@ -36,8 +37,9 @@ def chunk(article: Article, count_tokens: CountTokens, max_tokens: int) -> tuple
     are inside a passage or its context, never its sentences; title and boilerplate are in none.
     A sentence too long for a passage is cut, at white space where it has any.
     """
-    contexts = _Contexts(article, count_tokens)
-    units = _units(article, count_tokens, max_tokens - _SPECIAL_TOKENS - _CONTEXT_TOKENS)
+    context_tokens = max_tokens // _CONTEXT_SHARE
+    contexts = _Contexts(article, count_tokens, context_tokens)
+    units = _units(article, count_tokens, max_tokens - _SPECIAL_TOKENS - context_tokens)
     passages: list[Passage] = []
     for section, group in _pack(units, lambda section: max_tokens - _SPECIAL_TOKENS - contexts.tokens(section)):
         sentences = tuple(unit.span for unit in group if not unit.is_heading)
@@ -71,10 +73,7 @@ def _units(article: Article, count_tokens: CountTokens, limit: int) -> list[_Uni
                     units.append(_Unit(piece, False, fresh or in_word))
                     fresh = False
     counts = count_tokens([article.text[slice(*unit.span)] for unit in units])
-    return [
-        _Unit(unit.span, unit.is_heading, unit.fresh, min(tokens, limit) if unit.is_heading else tokens)
-        for unit, tokens in zip(units, counts, strict=True)
-    ]
+    return [replace(unit, tokens=tokens) for unit, tokens in zip(units, counts, strict=True)]
 
 
 def _pack(
@@ -99,8 +98,9 @@ def _pack(
             if kept:
                 yield opening, kept
             # A heading with nothing under it goes with what follows, where that is near and fits.
+            near = bool(carried) and unit.span.end - carried[0].span.start <= _PASSAGE_CHARACTERS
             fits = unit.tokens + sum(item.tokens for item in carried) <= room_under(None)
-            group = carried if fits and not unit.fresh else []
+            group = carried if near and fits and not unit.fresh else []
         if not group:
             opening = None if unit.is_heading else section
         elif group[0].is_heading:
@@ -125,7 +125,8 @@ def _cut(text: str, sentence: Span, count_tokens: CountTokens, limit: int) -> It
     while pieces:
         start, end = pieces.pop()
         too_long = end - start > _SENTENCE_CHARACTERS
-        if not too_long and (end - start <= limit or count_tokens([text[start:end]])[0] <= limit):
+        surely_fits = (end - start) * _TOKENS_PER_CHARACTER <= limit
+        if surely_fits or (not too_long and count_tokens([text[start:end]])[0] <= limit):
             yield Span(start, end), in_word
             in_word = end < sentence.end and not text[end].isspace()
             continue
@@ -142,9 +143,10 @@ def _cut(text: str, sentence: Span, count_tokens: CountTokens, limit: int) -> It
 class _Contexts:
     """The words in front of a passage, title and section, short enough to leave room for the passage."""
 
-    def __init__(self, article: Article, count_tokens: CountTokens) -> None:
+    def __init__(self, article: Article, count_tokens: CountTokens, limit: int) -> None:
         self._article = article
         self._count_tokens = count_tokens
+        self._limit = limit
         self._known: dict[str, tuple[str, int]] = {}
 
     def text(self, section: Span | None) -> str:
@@ -160,12 +162,12 @@ class _Contexts:
             while True:
                 context = " ".join(words)[:_SENTENCE_CHARACTERS] + " " if words else ""
                 (tokens,) = self._count_tokens([context])
-                if tokens <= _CONTEXT_TOKENS:
+                if tokens <= self._limit:
                     break
                 if len(words) == 1:
                     words = [words[0][: len(words[0]) // 2]]
                 else:
-                    words = words[: max(1, len(words) * _CONTEXT_TOKENS // tokens)]
+                    words = words[: max(1, len(words) * self._limit // tokens)]
             self._known[heading] = context, tokens
         return self._known[heading]
 

@@ -16,13 +16,12 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from pydantic import PrivateAttr
 from tokenizers import Encoding, Tokenizer
 
-from rag.errors import StoreError, UsageError
+from rag.errors import FootnoteError, StoreError, UsageError
 from rag.types import Matrix, Passage, PassageVectors, Vector
 
 MAX_TOKENS = 256
 DIMENSION = 384
 _MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
-_BATCH = 8
 _POOLING = "mean-late-pooling-1"  # part of the fingerprint: change it when the vectors change
 _REINSTALL = "Run `make install` again, or set [embedder] path to a folder with model.onnx and tokenizer.json."
 
@@ -34,7 +33,8 @@ class MiniLMEmbedding(BaseEmbedding):
     of the token embeddings inside each sentence span (Günther et al. 2024, "Late Chunking"), so a
     sentence is read in its context and costs no pass of its own.
 
-    Raises StoreError where the weights are missing or are not those we know.
+    Raises StoreError where the weights are missing or are not those we know, UsageError where a
+    `folder` was named that does not hold a model.
     """
 
     name: str = "all-MiniLM-L6-v2-int8"
@@ -47,24 +47,38 @@ class MiniLMEmbedding(BaseEmbedding):
     _pool: Any = PrivateAttr()
 
     def __init__(self, folder: Path | None = None, **kwargs: Any) -> None:
-        super().__init__(embed_batch_size=_BATCH, **kwargs)
+        super().__init__(**kwargs)
         model, tokenizer = _builtin_files() if folder is None else _files_in(folder)
+        try:
+            self._load(model, tokenizer, builtin=folder is None)
+        except FootnoteError:
+            raise
+        except Exception as error:  # those of the two libraries have no base of their own
+            reason = str(error).rstrip(".")
+            if folder is None:
+                raise StoreError(f"The built-in embedding model is damaged: {reason}. {_REINSTALL}") from None
+            raise UsageError(
+                f"[embedder] path: {folder} holds no model that can be loaded: {error}. Correct or unset the path."
+            ) from None
+        # One text a call, from as many threads as there are processors, each call in one thread: measured
+        # faster than one call that spreads over all of them, and half as fast again as batches of eight, which
+        # pad the shorter texts. A vector then depends on its own text alone.
+        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="embed")
+
+    def _load(self, model: Path, tokenizer: Path, *, builtin: bool) -> None:
         model_hash = hashlib.sha256(model.read_bytes()).hexdigest()
-        if folder is None and model_hash != _MODEL_SHA256:
+        if builtin and model_hash != _MODEL_SHA256:
             raise StoreError(f"The built-in embedding model is damaged: sha256 {model_hash}. {_REINSTALL}")
         tokenizer_json = tokenizer.read_bytes()
         identity = f"{model_hash}:{hashlib.sha256(tokenizer_json).hexdigest()}:{MAX_TOKENS}:{_POOLING}"
         self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
-        self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._tokenizer.enable_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)  # the file itself says 128, and pads up to that
+        self._tokenizer.no_padding()
         self._counter = Tokenizer.from_buffer(tokenizer_json)
         self._counter.no_truncation()
         self._counter.no_padding()
         self._session = _session(model)
-        # One session with one thread each, called from as many threads as there are processors:
-        # measured faster than one call that spreads over all of them.
-        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="embed")
 
     @classmethod
     def class_name(cls) -> str:
@@ -77,31 +91,21 @@ class MiniLMEmbedding(BaseEmbedding):
 
     def embed_question(self, text: str) -> Vector:
         """Return the vector of a question, shape (384,); beyond 256 tokens it is cut."""
-        hidden, encodings = self._forward([text])
-        return _mean(hidden[0], np.asarray(encodings[0].attention_mask, dtype=bool))
+        return _mean(self._forward(text)[0])
 
     def embed_passages(self, passages: Sequence[Passage]) -> list[PassageVectors]:
         """Return the vectors of each passage, its context in front, and of each of its sentences."""
-        vectors: list[PassageVectors | None] = [None] * len(passages)
-        # Neighbours in length share a batch: the shorter ones would be padded to the longest.
-        order = sorted(range(len(passages)), key=lambda i: len(passages[i].context) + len(passages[i].text))
-        batches = [order[i : i + _BATCH] for i in range(0, len(order), _BATCH)]
+        return list(self._pool.map(self._embed_passage, passages))
 
-        def run(batch: list[int]) -> None:
-            hidden, encodings = self._forward([passages[i].context + passages[i].text for i in batch])
-            for row, i in enumerate(batch):
-                vectors[i] = _late_pooling(hidden[row], encodings[row], passages[i])
+    def _embed_passage(self, passage: Passage) -> PassageVectors:
+        return _late_pooling(*self._forward(passage.context + passage.text), passage)
 
-        list(self._pool.map(run, batches))
-        return [vector for vector in vectors if vector is not None]
-
-    def _forward(self, texts: list[str]) -> tuple[np.ndarray[Any, np.dtype[np.float32]], list[Encoding]]:
-        """Return the token embeddings, shape (texts, tokens, 384), and the encodings they belong to."""
-        encodings: list[Encoding] = self._tokenizer.encode_batch(texts)
-        ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
-        mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        return self._session.run(None, inputs)[0], encodings
+    def _forward(self, text: str) -> tuple[Matrix, Encoding]:
+        """Return the token embeddings, shape (tokens, 384), and the encoding they belong to."""
+        encoding: Encoding = self._tokenizer.encode(text)
+        ids = np.array([encoding.ids], dtype=np.int64)
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        return self._session.run(None, inputs)[0][0], encoding
 
     def _get_query_embedding(self, query: str) -> list[float]:
         return [float(value) for value in self.embed_question(query)]
@@ -113,29 +117,24 @@ class MiniLMEmbedding(BaseEmbedding):
         return self._get_query_embedding(text)
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        hidden, encodings = self._forward(texts)
-        masks = [np.asarray(encoding.attention_mask, dtype=bool) for encoding in encodings]
-        return [[float(value) for value in _mean(row, mask)] for row, mask in zip(hidden, masks, strict=True)]
+        return list(self._pool.map(self._get_text_embedding, texts))
 
 
-def _mean(hidden: np.ndarray[Any, np.dtype[np.float32]], chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Vector:
-    vector = hidden[chosen].mean(axis=0)
+def _mean(hidden: Matrix) -> Vector:
+    vector = hidden.mean(axis=0)
     unit: Vector = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
     return unit
 
 
-def _late_pooling(
-    hidden: np.ndarray[Any, np.dtype[np.float32]], encoding: Encoding, passage: Passage
-) -> PassageVectors:
-    mask = np.asarray(encoding.attention_mask, dtype=bool)
-    whole = _mean(hidden, mask)
+def _late_pooling(hidden: Matrix, encoding: Encoding, passage: Passage) -> PassageVectors:
+    whole = _mean(hidden)
     offsets = np.asarray(encoding.offsets) - len(passage.context) + passage.start
-    real = mask & (offsets[:, 1] > offsets[:, 0])
+    real = offsets[:, 1] > offsets[:, 0]  # [CLS] and [SEP] stand for no character
     sentences = []
     for start, end in passage.sentences:
         inside = real & (offsets[:, 0] >= start) & (offsets[:, 1] <= end)
         # A sentence without a token of its own (symbols the tokenizer drops) is as close as its passage.
-        sentences.append(_mean(hidden, inside) if inside.any() else whole)
+        sentences.append(_mean(hidden[inside]) if inside.any() else whole)
     matrix: Matrix = np.stack(sentences)
     return PassageVectors(whole, matrix)
 

@@ -46,11 +46,13 @@ class VectorIndex:
 
     def search(self, vector: Vector, limit: int) -> list[tuple[int, float]]:
         """Return rows and cosine similarities of the nearest passages, best first; old versions are among them."""
-        return self._open().search(vector, limit)
+        with self._ledger.snapshot():  # under its lock: no other thread opens or switches the index meanwhile
+            return self._open().search(vector, limit)
 
     def add(self, rows: Sequence[int], vectors: Matrix) -> None:
         """Insert vectors under row numbers; those that are there already stay."""
-        self._open().add(rows, vectors)
+        with self._ledger.snapshot():
+            self._open().add(rows, vectors)
 
     def tidy(self) -> None:
         """Build the index anew where too much of it belongs to versions that are gone."""
@@ -62,7 +64,6 @@ class VectorIndex:
 
     def rebuild(self) -> None:
         """Build a new index from the ledger's vectors and switch to it."""
-        old, self._chroma = self._chroma, None
         name = str(int(self._name or 0) + 1)
         shutil.rmtree(self._root / name, ignore_errors=True)  # of a rebuild that was cut off
         self._root.mkdir(exist_ok=True)
@@ -71,10 +72,11 @@ class VectorIndex:
         for start in range(0, len(rows), _ADD):
             part = slice(start, start + _ADD)
             built.add(rows[part], self._ledger.passage_vectors(keys[part]))
-        self._ledger.put(_POINTER, name)
-        self._chroma, self._name = built, name
-        if old:
-            old.close()
+        with self._ledger.transaction():
+            self._ledger.put(_POINTER, name)
+            old, self._chroma, self._name = self._chroma, built, name
+            if old:
+                old.close()
         for folder in self._root.iterdir():
             if folder.name != name:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -18,6 +18,9 @@ def to_node(hit: Hit) -> NodeWithScore:
         "published": hit.source.published,
         "visibility": hit.source.visibility,
         "content_hash": hit.source.content_hash,
+        # Also keeps apart two passages of equal text, which llama-index takes for one otherwise.
+        "start": hit.passage.start,
+        "end": hit.passage.end,
     }
     node = TextNode(
         id_=hit.passage.id,
@@ -26,6 +29,6 @@ def to_node(hit: Hit) -> NodeWithScore:
         end_char_idx=hit.passage.end,
         metadata=metadata,
         excluded_embed_metadata_keys=list(metadata),
-        excluded_llm_metadata_keys=["article_id", "content_hash", "visibility"],
+        excluded_llm_metadata_keys=["article_id", "content_hash", "visibility", "start", "end"],
     )
     return NodeWithScore(node=node, score=hit.score)

@@ -75,10 +75,9 @@ class HybridRetriever(BaseRetriever):
         vector = self._embedder.embed_question(question)
         terms = question_terms(question)
         with self._library.snapshot():
-            # Vectors of versions that are gone are filtered out below: ask for more than are needed.
-            dense = [row for row, _ in self._index.search(vector, limit + limit // 2)]
+            dense, stored = self._nearest(vector, limit)
             lexical = [row for row, _ in self._library.search_terms(terms, limit)]
-            stored = self._library.passages(list(dict.fromkeys(dense + lexical)))
+            stored |= self._library.passages([row for row in lexical if row not in stored])
             scores = self._library.term_scores(terms, list(stored))
             frequencies = self._library.document_frequencies(terms)
             total = self._library.passage_count()
@@ -111,6 +110,20 @@ class HybridRetriever(BaseRetriever):
             for i in (order[position] for position in kept)
         )
         return Evidence(question, hits, judge(question, hits), weights)
+
+    def _nearest(self, vector: Vector, limit: int) -> tuple[list[int], dict[int, StoredPassage]]:
+        """Return the rows nearest to a vector, best first, and the passages of those that may answer.
+
+        Vectors of versions that are gone are among the rows; an article that was edited many times can
+        fill a list with them. So more is asked for than is needed, and again until enough may answer.
+        """
+        asked = limit + limit // 2
+        while True:
+            rows = [row for row, _ in self._index.search(vector, asked)]
+            stored = self._library.passages(rows)
+            if len(stored) >= limit or len(rows) < asked:
+                return rows, stored
+            asked *= 4
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return [to_node(hit) for hit in self.evidence(query_bundle.query_str).hits]

@@ -56,12 +56,12 @@ _STARTERS = frozenset(
 )
 
 
-def _ends_sentence(text: str, begin: int, match: re.Match[str], end: int) -> bool:
+def _ends_sentence(text: str, begin: int, match: re.Match[str]) -> bool:
     stop = match.group("stop")
     if stop is None:  # a CJK full stop
         return True
-    next_at = _skip_space(text, match.end(), end)
-    after = text[next_at : min(next_at + _LOOK, end)]
+    next_at = _skip_space(text, match.end())
+    after = text[next_at : next_at + _LOOK]
     if not after:
         return True
     following = after.lstrip("\"'“‘«([")
@@ -93,24 +93,22 @@ def sentence_spans(text: str, start: int = 0, end: int | None = None) -> list[Sp
     Every character of the range that is not white space lies in exactly one span. A line break is
     white space like any other: paragraphs are split before, by the loader.
     """
-    end = len(text) if end is None else end
+    text = text[start:end]
     spans: list[Span] = []
-    begin = _skip_space(text, start, end)
-    for match in _SENTENCE_END.finditer(text, begin, end):
-        if match.end() <= begin or not _ends_sentence(text, begin, match, end):
+    begin = _skip_space(text, 0)
+    for match in _SENTENCE_END.finditer(text, begin):
+        if match.end() <= begin or not _ends_sentence(text, begin, match):
             continue
-        spans.append(Span(begin, match.end()))
-        begin = _skip_space(text, match.end(), end)
-    last = end
-    while last > begin and text[last - 1].isspace():
-        last -= 1
+        spans.append(Span(start + begin, start + match.end()))
+        begin = _skip_space(text, match.end())
+    last = len(text.rstrip())
     if last > begin:
-        spans.append(Span(begin, last))
+        spans.append(Span(start + begin, start + last))
     return spans
 
 
-def _skip_space(text: str, at: int, end: int) -> int:
-    while at < end and text[at].isspace():
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
         at += 1
     return at
 
@@ -118,7 +116,8 @@ def _skip_space(text: str, at: int, end: int) -> int:
 # ---------------------------------------------------------------- search terms
 
 # Scripts written without spaces: indexed by character pairs, since words have no visible border.
-_CJK = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"  # without the middle dot, which parts words
+_CJK = _KANA + "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 # Letters that SQLite's tokenizer takes for marks and splits at: New Tai Lue vowels, two Vedic signs.
 _SPLITTING = "\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3"
 _LETTER = rf"[^\W_{_CJK}{_SPLITTING}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -72,7 +73,7 @@ class Database:
         self.path = folder / FILE_NAME
         self._lock = threading.RLock()
         if readonly and not self.path.exists():
-            raise StoreError(f"There is no library in {folder} yet. Run `footnote sync` first.")
+            raise self._absent()
         self._writes = 0
         with self._errors():
             mode = "ro" if readonly else "rwc"
@@ -83,7 +84,11 @@ class Database:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            self._open(readonly)
+            try:
+                self._open(readonly)
+            except BaseException:
+                self._db.close()
+                raise
 
     def _open(self, readonly: bool) -> None:
         self._db.execute("PRAGMA foreign_keys = ON")
@@ -94,6 +99,8 @@ class Database:
                 "Upgrade Footnote, or use another --library."
             )
         if readonly:
+            if version == 0:  # its owner is just about to make it
+                raise self._absent()
             return
         self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.execute("PRAGMA synchronous = EXTRA")
@@ -110,11 +117,15 @@ class Database:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            # The error of a text that is not UTF-8 has no code.
+            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise BusyError(f"Another process is writing to {self.path}. Try again in a moment.") from None
             raise self._unusable(error) from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
             raise self._unusable(error) from None
+
+    def _absent(self) -> StoreError:
+        return StoreError(f"There is no library in {self.path.parent} yet. Run `footnote sync` first.")
 
     def _unusable(self, error: Exception) -> StoreError:
         if "disk is full" in str(error):

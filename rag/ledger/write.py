@@ -47,8 +47,7 @@ class Ledger(LedgerReader):
     def stage(self, article: Article, passages: Sequence[Passage], vector_keys: Sequence[str], digest: str) -> Staged:
         """Store a version of an article beside the active one; it answers nothing until it is published."""
         with self.transaction():
-            for (key,) in self._all("SELECT key FROM articles WHERE article_id = ? AND active = 0", (article.id,)):
-                self._drop_version(key)
+            left = self._all("SELECT key FROM articles WHERE article_id = ? AND active = 0", (article.id,))
             versions = "SELECT coalesce(max(version), 0) + 1 FROM articles WHERE article_id = ?"
             key = self._run(
                 "INSERT INTO articles (article_id, version, digest, source, title, published, author, language, url, "
@@ -83,6 +82,8 @@ class Ledger(LedgerReader):
                         vector_key,
                     ),
                 )
+            for (old,) in left:  # after the new one, which may use its vectors
+                self._drop_version(old)
             return self._staged(key, article.source)
 
     def _staged(self, key: int, source: str) -> Staged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 from pathlib import PurePosixPath
 
 from charset_normalizer import from_bytes
@@ -11,6 +12,7 @@ from rag.errors import Unloadable
 from rag.load.document import to_article
 from rag.load.html import looks_like_html, parse_html
 from rag.load.markdown import has_front_matter, parse_markdown
+from rag.load.metadata import detect_language
 from rag.load.text import parse_text
 from rag.text import clean
 from rag.types import Article
@@ -40,6 +42,7 @@ _BYTE_ORDER_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_WESTERN = frozenset("af br ca cy da de en es eu fi fo fr ga gl is it lb nb nl nn no oc pt sv".split())
 
 
 def load(source: str, data: bytes) -> Article:
@@ -77,7 +80,21 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        best = from_bytes(data).best()
+        return _decode_unmarked(data)
+
+
+def _decode_unmarked(data: bytes) -> str:
+    """Guess the encoding of text that is not valid UTF-8."""
+    repaired = data.decode("utf-8", "replace")
+    broken = repaired.count("\ufffd")
+    if sum(char > "\x7f" for char in repaired) > 10 * broken:  # UTF-8 with a few bad bytes
+        return repaired
+    best = from_bytes(data).best()
     if best is None:
         raise Unloadable("failed", "unknown text encoding; save the file as UTF-8")
-    return str(best)
+    text = str(best)
+    # The Windows code pages of Latin letters look alike to a detector; the language tells the most frequent one.
+    if all(char < "\u0300" for char in text if char.isalpha()) and detect_language(text) in (None, *_WESTERN):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode("cp1252")
+    return text

@@ -14,7 +14,8 @@ _CLOSING = re.compile(
     | (免责声明|热议股票|相关阅读|推荐阅读|延伸阅读|相关文章|热门文章|热门推荐)\s*\Z
     | (本文|以上内容|以上)[^。]{0,20}(不构成|并非)[^。]{0,20}(投资|建议)
     | (legal\s+)?disclaimer\s*([:：]|\Z)
-    | (©|\(c\)|copyright\s*(©|\(c\))?)\s*[12]\d{3}\b(?!\s+[a-z])
+    | (©|copyright\s*(©|\(c\)))\s*(?-i:[^\Wa-z])
+    | (\(c\)|copyright)\s*[12]\d{3}\b(?!\s+(?!by\b|the\b)(?-i:[a-z]))
     | all\s+rights\s+reserved(\s+by\b|\s*[^\w\s]|\s*\Z)
     | (this\s+(article|content|material)|the\s+(information|content)s?\s+(in|of|on|contained)\b.{0,40})\b.{0,80}
       (\b(not|no|nor|never)\b|n['’]t\b).{0,80}\b(investment|financial|legal)\s+advice
@@ -27,7 +28,8 @@ _CLOSING = re.compile(
 _NOTICE = re.compile(
     r"""
       (advertisement|sponsored\s+content|share\s+this(\s+\w+)?|print\s+this\s+page|back\s+to\s+top)\W*\Z
-    | (subscribe|sign\s+up)\b.{0,60}\b(our|my|free|daily|weekly|this|your)\b.{0,30}\b(newsletter|updates|inbox)
+    | (subscribe|sign\s+up)(\s*[^\w\s]|\s+(now|today|here|with|and|(to|for)\s+(?!an?\b))).{0,60}
+      \b(newsletter|updates|inbox)
     | follow\s+us\s+on\b
     | (read\s+more|see\s+also)(\s+(about|on|here|at)\b|\s*[^\w\s,]|\s*\Z)
     | click\s+here\b

@@ -61,8 +61,7 @@ def _classify(paragraph: tuple[str, bool]) -> RawBlock:
 
 
 def _confirm_headings(blocks: list[RawBlock]) -> list[RawBlock]:
-    """A short line is a heading where a paragraph of sentences follows or it stands above the first; else it is text.
-    """
+    """A short line is a heading only above a paragraph of sentences or in the head of the file; else it is text."""
     first_text = next((i for i, block in enumerate(blocks) if block.kind == "text"), 0)
     head = first_text if first_text <= _HEAD_LINES else 1
     confirmed: list[RawBlock] = []
