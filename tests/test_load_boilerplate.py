@@ -203,3 +203,13 @@ def test_a_very_long_list_is_marked_in_seconds() -> None:
     began = time.perf_counter()
     assert set(mark_boilerplate(blocks)) == {"boilerplate"}
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("text", ["20-8143439", "2021", "7 | 12", "1,204"])
+def test_a_number_that_says_something_is_evidence(text: str) -> None:
+    assert mark_boilerplate([("text", "Employer number and revenue by year:"), ("text", text)])[1] == "text"
+
+
+@pytest.mark.parametrize("text", ["1. 1", "☐", "08/23", "- 4 -", "10."])
+def test_a_list_marker_or_page_number_is_no_evidence(text: str) -> None:
+    assert mark_boilerplate([("text", "Employer number and revenue by year:"), ("text", text)])[1] == "boilerplate"

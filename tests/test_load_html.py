@@ -340,3 +340,8 @@ def test_markup_without_end_is_read_in_seconds(markup: str) -> None:
     began = time.perf_counter()
     assert texts(f"<p>It is long.</p>{markup}")[0] == "It is long."
     assert time.perf_counter() - began < 5
+
+
+def test_white_space_between_the_cells_of_a_row_is_no_cell() -> None:
+    page = "<body><table>\n<tr>\n  <td>Oslo</td>\n  <td>12</td>\n</tr>\n</table></body>"
+    assert [block.text for block in parse_html(page).blocks] == ["Oslo | 12"]

@@ -40,8 +40,8 @@ _NOTICE = re.compile(
 )
 _NOTICE_LENGTH = 160
 _TEASER_LENGTH = 80
-_LETTER_OR_ROW = re.compile(r"[^\W\d_]|\d.* \||\| .*\d")
-_BARE_NUMBER = 12
+# Up to two numbers of a list, a page or a short date. Longer ones, and rows of a table, are somebody's data.
+_BARE_NUMBER = re.compile(r"[^\w|]*(?:\d{1,3}[^\w|]*){0,2}\Z")
 _SENTENCE_STOP = re.compile(r"[.!?。！?…][\"'”’)\]]*\Z")
 
 
@@ -60,7 +60,7 @@ def mark_boilerplate(blocks: Sequence[tuple[BlockKind, str]]) -> list[BlockKind]
         closed = closed or (closing and any(earlier == "text" for earlier in kinds[:i]))
         teaser = closed and len(text) <= _TEASER_LENGTH and not _SENTENCE_STOP.search(text)
         notice = len(text) <= _NOTICE_LENGTH and _NOTICE.match(text) is not None
-        number = len(text) <= _BARE_NUMBER and not _LETTER_OR_ROW.search(text)
+        number = _BARE_NUMBER.match(text) is not None
         if closing or notice or number or teaser:
             kinds[i] = "boilerplate"
         elif kind == "text":

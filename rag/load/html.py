@@ -97,6 +97,8 @@ def _blocks(root: Tag) -> Iterator[RawBlock]:
         if not isinstance(node, NavigableString) or isinstance(node, PreformattedString):
             continue  # comments, declarations
         holder, node_cell = _holder(node, root)
+        if holder.name == "tr" and node_cell is None and not node.strip():
+            continue  # the white space between cells
         if holder is not owner:
             if block := _block(owner, parts, previous):
                 yield block
