@@ -41,7 +41,7 @@ _NOTICE = re.compile(
 _NOTICE_LENGTH = 160
 _TEASER_LENGTH = 80
 # Up to two numbers of a list, a page or a short date. Longer ones, and rows of a table, are somebody's data.
-_BARE_NUMBER = re.compile(r"[^\w|]*(?:\d{1,3}[^\w|]*){0,2}\Z")
+_BARE_NUMBER = re.compile(r"[^\w|]*(?:\d{1,3}(?!\d|[.,]\d)[^\w|]*){0,2}\Z")
 _SENTENCE_STOP = re.compile(r"[.!?。！?…][\"'”’)\]]*\Z")
 
 
