@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from rag import chunk, cite, load, quotes, verify
+from rag import chunk, cite, load, quotes, text, verify
 from rag.answer import CitedQueryEngine, checked_question
 from rag.config import DEFAULT_ARTICLES, Settings, load_settings
 from rag.embed import MiniLMEmbedding
@@ -102,7 +102,7 @@ class Footnote:
             self._embedder,
             load.load,
             cut,
-            recipe=f"{load.VERSION}:{chunk.VERSION}:{self._settings.passages.max_tokens}",
+            recipe=f"{load.VERSION}:{text.VERSION}:{chunk.VERSION}:{self._settings.passages.max_tokens}",
             max_bytes=load.MAX_BYTES,
             progress=progress,
         )
@@ -180,5 +180,4 @@ def _bound_folder(ledger: LedgerReader, settings: Settings) -> Path:
 
 def _check(draft: Draft, evidence: Evidence) -> tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]:
     cited = cite.cite(draft, evidence)
-    text, sentences = verify.verify(cited)
-    return text, sentences, cited.citations
+    return *verify.verify(cited), cited.citations

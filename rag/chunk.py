@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rag.text import sentence_spans
 from rag.types import Article, Passage, Span
 
-VERSION = 2
+VERSION = 1
 """Raised when a change here cuts the same article differently, so that sync cuts it again."""
 
 CountTokens = Callable[[Sequence[str]], list[int]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -58,7 +59,8 @@ def _walk(folder: Path, prefix: str) -> Iterator[FoundFile]:
             elif not entry.is_file():
                 yield FoundFile(prefix + entry.name, path, "", "not a regular file")
             else:
-                yield FoundFile(prefix + entry.name, path, _signature(entry.stat()))
+                with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+                    yield FoundFile(prefix + entry.name, path, _signature(entry.stat()))
 
 
 def _is_text(name: str) -> bool:
@@ -81,17 +83,27 @@ def read(file: FoundFile, max_bytes: int) -> bytes:
         try:
             # Not through a link, and without waiting for the other end of a pipe put in its place.
             descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as stream:
-                before = os.fstat(descriptor)
-                if not stat.S_ISREG(before.st_mode):
-                    raise Unloadable("skipped", "not a regular file")
-                if before.st_size > max_bytes:
-                    raise Unloadable("skipped", f"too large: over {max_bytes // 1_000_000} MB")
-                data = stream.read(max_bytes + 1)
-                after = os.fstat(descriptor)
+            try:
+                data = _read_still(descriptor, max_bytes)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             reason = "symbolic link" if error.errno == errno.ELOOP else f"unreadable: {error.strerror}"
             raise Unloadable("failed", reason) from None
-        if len(data) == before.st_size and (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
+        if data is not None:
             return data
     raise Unloadable("failed", "changed while it was read; sync again when it is still")
+
+
+def _read_still(descriptor: int, max_bytes: int) -> bytes | None:
+    """Return the bytes of an open file; None where it changed meanwhile."""
+    before = os.fstat(descriptor)
+    if not stat.S_ISREG(before.st_mode):
+        raise Unloadable("skipped", "not a regular file")
+    if before.st_size > max_bytes:
+        raise Unloadable("skipped", f"too large: over {max_bytes // 1_000_000} MB")
+    with open(descriptor, "rb", closefd=False) as stream:
+        data = stream.read(max_bytes + 1)
+    after = os.fstat(descriptor)
+    still = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+    return data if still and len(data) == before.st_size else None

@@ -10,6 +10,9 @@ import Stemmer
 
 from rag.types import Span
 
+VERSION = 1
+"""Raised when a change here gives other sentences or terms, so that sync cuts and indexes all articles again."""
+
 # ---------------------------------------------------------------- cleaning
 
 _NEWLINES = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")

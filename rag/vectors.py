@@ -110,7 +110,7 @@ class Probe:
 
     def stop(self) -> None:
         """End the child where nobody asked for its verdict."""
-        if self._child and self._child.poll() is None:
+        if self._child and self._child.stdout and not self._child.stdout.closed:
             self._child.kill()
             self._child.communicate()
 

@@ -224,7 +224,7 @@ def replaced_by_a_pipe(path: Path) -> None:
     [
         (replaced_by_nothing, "failed", "unreadable: No such file"),
         (replaced_by_a_link, "failed", "symbolic link"),
-        (replaced_by_a_folder, "failed", "unreadable: Is a directory"),
+        (replaced_by_a_folder, "skipped", "not a regular file"),
         (replaced_by_a_pipe, "skipped", "not a regular file"),
     ],
 )

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rag.errors import Unloadable
+from rag.load import load
 from rag.load.document import to_article
 from rag.load.markdown import has_front_matter, parse_markdown
 from rag.text import clean
@@ -329,3 +330,13 @@ def test_syntax_without_end_is_read_in_seconds(text: str) -> None:
     began = time.perf_counter()
     assert parse_markdown(text + "x").blocks is not None
     assert time.perf_counter() - began < 5
+
+
+def test_blank_lines_above_the_front_matter_do_not_make_an_internal_article_public() -> None:
+    assert parse_markdown("\n\n---\nvisibility: internal\n---\n\nText.\n").visibility == "internal"
+
+
+@pytest.mark.parametrize("source", ["a.md", "a.txt"])
+def test_a_visibility_in_front_matter_that_is_not_closed_fails(source: str) -> None:
+    with pytest.raises(Unloadable, match="not closed"):
+        load(source, b"---\ntitle: A\nvisibility: internal\n\nText of the article.\n")

@@ -16,16 +16,17 @@ from rag.load.html import visible_text
 from rag.load.metadata import language_code, one_line, parse_date, person_names, web_address
 from rag.types import BlockKind
 
-_FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\s*---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _KEY = re.compile(r"""^["']?\w[\w -]*["']?[ \t]*:""", re.MULTILINE)
+_NOT_CLOSED = re.compile(r"""\s*---[ \t]*\n(?:.+\n)*?["']?visibility["']?[ \t]*:""", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"<br\b", re.IGNORECASE)
 _PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
 def has_front_matter(text: str) -> bool:
-    """Whether the text opens with a YAML block between two lines of three dashes."""
+    """Whether the text opens with a YAML block between two lines of three dashes, or with a visibility not closed."""
     match = _FRONT_MATTER.match(text)
-    return match is not None and _KEY.search(match.group(1)) is not None
+    return _KEY.search(match.group(1)) is not None if match else _NOT_CLOSED.match(text) is not None
 
 
 def parse_markdown(text: str) -> Document:
@@ -34,7 +35,10 @@ def parse_markdown(text: str) -> Document:
     Raises Unloadable where the front matter is not YAML: it may say who must not see the article.
     """
     meta: dict[str, Any] = {}
-    if has_front_matter(text) and (match := _FRONT_MATTER.match(text)):
+    if has_front_matter(text):
+        match = _FRONT_MATTER.match(text)
+        if match is None:
+            raise Unloadable("failed", "front matter is not closed: put a line of three dashes behind it")
         meta, text = _read_front_matter(match.group(1)), text[match.end() :]
     visibility = meta.get("visibility", "public")
     if visibility not in ("public", "internal"):
