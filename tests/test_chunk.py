@@ -71,7 +71,7 @@ def articles(draw: st.DrawFn) -> Article:
 
 SIZES = st.integers(64, 256)
 thorough = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
 
 

@@ -1,0 +1,365 @@
+"""Ranking: scores that stay in range and keep their order, and a library that is found by word and by meaning."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from llama_index.core.retrievers import BaseRetriever
+from llama_index.core.schema import TextNode
+
+from rag.app import Footnote
+from rag.config import RetrievalSettings
+from rag.embed import MiniLMEmbedding
+from rag.index import exact_index
+from rag.retrieve import HybridRetriever, coverage, fuse, inverse_document_frequency, judge, spread
+from rag.text import question_terms
+from rag.types import Evidence, Features, Hit, Passage, Source, Span
+
+Open = Callable[..., Footnote]
+
+SCORES = st.lists(st.tuples(st.floats(0, 100), st.floats(-1, 1)), min_size=1, max_size=20)
+WEIGHTS = st.floats(0, 1)
+
+# ---------------------------------------------------------------- fuse
+
+
+def fused(scores: list[tuple[float, float]], weight: float) -> list[float]:
+    return fuse([lexical for lexical, _ in scores], [dense for _, dense in scores], weight)
+
+
+@given(SCORES, WEIGHTS)
+def test_fused_scores_lie_between_0_and_1_and_none_is_lost(scores: list[tuple[float, float]], weight: float) -> None:
+    result = fused(scores, weight)
+    assert len(result) == len(scores)
+    assert all(0 <= score <= 1 + 1e-9 for score in result)
+
+
+@given(SCORES, WEIGHTS, st.floats(0.01, 100), st.floats(0.01, 100))
+def test_the_scale_of_either_score_does_not_matter(
+    scores: list[tuple[float, float]], weight: float, words: float, meaning: float
+) -> None:
+    rounded = [(round(lexical, 3), round(dense, 3)) for lexical, dense in scores]
+    scaled = [(lexical * words, dense * meaning) for lexical, dense in rounded]
+    assert fused(scaled, weight) == pytest.approx(fused(rounded, weight), abs=1e-6)
+
+
+@given(SCORES, WEIGHTS)
+def test_a_candidate_better_in_both_scores_is_never_ranked_lower(
+    scores: list[tuple[float, float]], weight: float
+) -> None:
+    result = fused(scores, weight)
+    for (lexical, dense), score in zip(scores, result, strict=True):
+        for (other_lexical, other_dense), other in zip(scores, result, strict=True):
+            if lexical >= other_lexical and dense >= other_dense:
+                assert score >= other
+
+
+@given(SCORES)
+def test_a_weight_of_0_or_1_leaves_one_score_alone(scores: list[tuple[float, float]]) -> None:
+    by_words, by_meaning = fused(scores, 1.0), fused(scores, 0.0)
+    for i, (lexical, dense) in enumerate(scores):
+        for j, (other_lexical, other_dense) in enumerate(scores):
+            assert lexical < other_lexical or by_words[i] >= by_words[j]
+            assert dense < other_dense or by_meaning[i] >= by_meaning[j]
+
+
+@pytest.mark.parametrize(
+    ("lexical", "dense", "expected"),
+    [
+        ([], [], []),
+        ([4.0, 2.0], [0.8, 0.8], [1.0, 0.8]),
+        ([0.0, 0.0], [0.5, 0.25], [0.6, 0.3]),
+        ([3.0], [-0.2], [0.4]),
+        ([0.0], [0.0], [0.0]),
+        ([0.0, 0.0], [0.82, 0.80], [0.6, 0.6 * 0.80 / 0.82]),
+    ],
+    ids=["nothing", "both", "no word matches", "opposite meaning", "nothing matches", "about equally near"],
+)
+def test_fusing_is_the_weighted_mean_of_each_over_its_best(
+    lexical: list[float], dense: list[float], expected: list[float]
+) -> None:
+    assert fuse(lexical, dense, 0.4) == pytest.approx(expected)
+
+
+# ---------------------------------------------------------------- spread
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=40), st.integers(1, 20))
+def test_spreading_keeps_order_and_count_and_caps_an_article_while_others_have_passages(
+    articles: list[str], count: int
+) -> None:
+    kept = spread(articles, count)
+    assert kept == sorted(set(kept))
+    assert len(kept) == min(count, len(articles))
+    taken = Counter(articles[position] for position in kept)
+    most = max(1, count // 2)
+    for article, number in taken.items():
+        if number > most:
+            others = [i for i, other in enumerate(articles) if other != article and i not in kept]
+            assert all(taken[articles[i]] >= most for i in others)
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=40), st.integers(1, 20))
+def test_of_each_article_the_best_passages_are_kept(articles: list[str], count: int) -> None:
+    kept = set(spread(articles, count))
+    assert 0 in kept
+    for article in set(articles):
+        chosen = [position in kept for position, other in enumerate(articles) if other == article]
+        assert chosen == sorted(chosen, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("articles", "count", "expected"),
+    [
+        ("aaaab", 4, [0, 1, 2, 4]),
+        ("aaaabbb", 4, [0, 1, 4, 5]),
+        ("aaaa", 3, [0, 1, 2]),
+        ("ab", 1, [0]),
+        ("aabc", 3, [0, 2, 3]),
+        ("", 5, []),
+    ],
+)
+def test_no_article_takes_more_than_half_while_others_have_some(articles: str, count: int, expected: list[int]) -> None:
+    assert spread(articles, count) == expected
+
+
+# ---------------------------------------------------------------- rarity and coverage
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_rarity_is_above_0_and_falls_with_every_passage_that_has_the_term(count: int, more: int) -> None:
+    total = count + more + 1
+    assert inverse_document_frequency(count, total) > inverse_document_frequency(count + 1, total) > 0
+
+
+def test_rarity_is_lucenes() -> None:
+    assert inverse_document_frequency(1, 10) == pytest.approx(math.log(1 + 9.5 / 1.5))
+
+
+WEIGHTED = st.dictionaries(st.sampled_from(question_terms("bridge rust cable tea 茶叶 3.5")), st.floats(0.01, 10))
+TEXTS = st.lists(st.sampled_from("Bridges rusted cables, tea. 喝茶叶 3.5 and".split())).map(" ".join)
+
+
+@given(WEIGHTED, TEXTS, TEXTS)
+def test_coverage_lies_between_0_and_1_and_more_text_never_lowers_it(
+    weights: dict[str, float], text: str, more: str
+) -> None:
+    share = coverage(weights, text)
+    assert 0 <= share <= coverage(weights, f"{text} {more}") + 1e-9 <= 1 + 2e-9
+
+
+def test_coverage_is_the_share_of_the_weight_whatever_the_word_form() -> None:
+    weights = {"bridg": 3.0, "rust": 1.0}
+    assert coverage(weights, "Bridges are long.") == 0.75
+    assert coverage(weights, "BRIDGE, rusted") == 1.0
+    assert coverage(weights, "A bridgehead.") == 0.0
+    assert coverage({}, "Bridges") == 0.0
+
+
+# ---------------------------------------------------------------- judging
+
+
+def hit(covered: float, similarities: tuple[float, ...]) -> Hit:
+    passage = Passage("a", "h", 0, 1, "x", "", (Span(0, 1),))
+    source = Source("a", "a.md", "A", None, None, None, None, "public", "h")
+    return Hit(passage, source, 1.0, Features(0.0, 0.0, similarities, covered, 1, None))
+
+
+HITS = st.lists(
+    st.builds(hit, st.floats(0, 1), st.lists(st.floats(-1, 1), min_size=1, max_size=3).map(tuple)), max_size=5
+)
+QUESTION = st.sampled_from(["How long is the bridge?", "茶叶产于哪里？"])
+
+
+def test_no_hits_are_never_enough() -> None:
+    verdict = judge("How long?", [])
+    assert (verdict.sufficient, verdict.reason) == (False, "The library holds no passage.")
+
+
+@given(QUESTION, HITS, HITS)
+def test_more_evidence_never_makes_enough_too_little(question: str, hits: list[Hit], more: list[Hit]) -> None:
+    verdict, larger = judge(question, hits), judge(question, hits + more)
+    assert larger.sufficient >= verdict.sufficient
+    assert judge(question, more + hits) == larger
+    assert verdict.sufficient == (verdict.reason == "")
+
+
+@given(QUESTION, HITS.filter(bool))
+def test_the_verdict_carries_the_best_of_each_raw_score(question: str, hits: list[Hit]) -> None:
+    verdict = judge(question, hits)
+    assert verdict.coverage == max(item.features.coverage for item in hits)
+    assert verdict.similarity == max(value for item in hits for value in item.features.sentence_similarities)
+
+
+def test_meaning_or_words_can_be_enough_but_for_chinese_only_words_count() -> None:
+    near, covered, neither = hit(0.0, (0.1, 0.7)), hit(1.0, (0.2,)), hit(0.1, (0.2,))
+    assert [judge("How long?", [item]).sufficient for item in (near, covered, neither)] == [True, True, False]
+    assert [judge("茶叶产于哪里？", [item]).sufficient for item in (near, covered, neither)] == [False, True, False]
+
+
+# ---------------------------------------------------------------- a small library
+
+
+@pytest.fixture
+def library(open_at: Open, folder: Path) -> Iterator[Footnote]:
+    (folder / "twice.md").write_text(
+        "# Notices\n\nThe ferry is late.\n\nAdvertisement\n\nThe ferry is late.\n\nAdvertisement\n\n"
+        "## June\n\n" + "Nothing else happened in the village that month. " * 60
+    )
+    with open_at() as library:
+        library.sync()
+        yield library
+
+
+def sources(evidence: Evidence) -> list[str]:
+    return [hit.source.source for hit in evidence.hits]
+
+
+def test_a_library_is_found_by_word_by_meaning_and_by_two_chinese_characters(library: Footnote) -> None:
+    by_word = library.search("cables 412")
+    assert sources(by_word)[0] == "bridge.md"
+    assert by_word.hits[0].features.lexical_rank == 1
+    by_meaning = library.search("How do insects survive frost?")
+    assert sources(by_meaning)[0] == "bees.txt"
+    assert by_meaning.hits[0].features.lexical_rank is None
+    assert by_meaning.hits[0].features.dense_rank == 1
+    by_pair = library.search("陆羽")
+    assert sources(by_pair)[0] == "茶.md"
+    assert by_pair.hits[0].features.lexical > 0
+    assert by_pair.sufficiency.sufficient
+    assert not library.search("火车").sufficiency.sufficient
+
+
+def test_hits_are_ranked_and_carry_raw_scores_in_their_ranges(library: Footnote) -> None:
+    evidence = library.search("How much did the repair of the bridge cost?")
+    scores = [hit.score for hit in evidence.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    for item in evidence.hits:
+        features = item.features
+        assert len(features.sentence_similarities) == len(item.passage.sentences)
+        assert all(-1.01 <= value <= 1.01 for value in (*features.sentence_similarities, features.similarity))
+        assert 0 <= features.coverage <= 1
+        assert features.dense_rank is not None or features.lexical_rank is not None
+    assert evidence.hits[0].features.coverage > 0.5
+    assert set(evidence.term_weights) == set(question_terms("How much did the repair of the bridge cost?"))
+
+
+def test_a_hit_is_the_text_of_its_article_as_it_is_now(library: Footnote) -> None:
+    for item in library.search("bridge bees ferry 茶叶").hits:
+        article = library.article(item.source.article_id)
+        assert article is not None
+        assert article.text[item.passage.start : item.passage.end] == item.passage.text
+        assert article.content_hash == item.source.content_hash
+
+
+def test_the_number_of_hits_is_the_one_asked_for_or_all_there_are(library: Footnote) -> None:
+    everything = library._ledger.passage_count()
+    assert everything > 5
+    counts = (1, 2, 5, everything + 1)
+    assert [len(library.search("the bridge", count).hits) for count in counts] == [1, 2, 5, everything]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        'bridge" OR "bees',
+        "bridge NEAR zeppelin",
+        "bridge AND zeppelin",
+        "zeppelin NOT bridge",
+        "context:bridge",
+        "-bridge",
+        "^bridge*",
+        "((bridge",
+        "bridge'; DROP TABLE articles; --",
+        "bridge \x00 zeppelin",
+    ],
+)
+def test_search_syntax_in_a_question_is_only_words(library: Footnote, question: str) -> None:
+    evidence = library.as_retriever().evidence(question)
+    assert set(evidence.term_weights) == set(question_terms(question))
+    found = {hit.source.source for hit in evidence.hits if hit.features.lexical > 0}
+    assert "bridge.md" in found
+    assert library._ledger.counts()["articles"] == 4
+
+
+@pytest.mark.parametrize("question", ["", '"', "?!", "😀", "\u202e"])
+def test_a_question_without_words_raises_nothing(library: Footnote, question: str) -> None:
+    evidence = library.as_retriever().evidence(question)
+    assert evidence.hits
+    assert all(hit.features.lexical == hit.features.coverage == 0 for hit in evidence.hits)
+
+
+def test_a_question_as_long_as_an_article_still_finds_its_first_words(library: Footnote) -> None:
+    question = "rust in the cables " + " ".join(f"word{i}" for i in range(5000)) + "茶叶云南唐代陆羽" * 100
+    best = library.as_retriever().evidence(question).hits[0]
+    assert best.source.source == "bridge.md"
+    assert best.features.lexical_rank == 1
+
+
+def test_it_is_a_llama_index_retriever_whose_nodes_have_exact_offsets(library: Footnote) -> None:
+    retriever = library.as_retriever()
+    assert isinstance(retriever, BaseRetriever)
+    nodes = retriever.retrieve("What was found in the cables?")
+    assert nodes[0].node.metadata["source"] == "bridge.md"
+    for found in nodes:
+        assert isinstance(found.node, TextNode)
+        article = library.article(found.node.metadata["article_id"])
+        assert article is not None
+        assert article.text[found.node.start_char_idx : found.node.end_char_idx] == found.node.text
+    hits = library.search("What was found in the cables?").hits
+    assert [(found.node.id_, found.score) for found in nodes] == [(hit.passage.id, hit.score) for hit in hits]
+
+
+def test_two_passages_of_equal_text_both_come_out_of_llama_index(library: Footnote) -> None:
+    nodes = library.as_retriever().retrieve("Is the ferry late?")
+    late = [found.node for found in nodes if found.node.get_content() == "The ferry is late."]
+    assert len({(node.metadata["start"], node.metadata["end"]) for node in late}) == 2
+
+
+def test_a_retired_article_never_comes_back_though_its_vectors_are_still_in_the_index(
+    library: Footnote, folder: Path
+) -> None:
+    (folder / "bees.txt").unlink()
+    library.sync()
+    question = "Honey bees form a cluster around their queen when it is cold."
+    assert "bees.txt" not in sources(library.search(question, 50))
+    assert "bees.txt" not in {found.node.metadata["source"] for found in library.as_retriever().retrieve(question)}
+
+
+def test_old_versions_of_one_article_do_not_crowd_out_the_others(open_at: Open, folder: Path) -> None:
+    with open_at(retrieval={"candidates": 10}) as library:
+        for version in range(40):
+            (folder / "bees.txt").write_text(
+                f"Bees sit close together in winter to keep warm, says report {version}.\n"
+            )
+            library.sync()
+        (folder / "bees.txt").write_text("A report on honey was withdrawn.\n")
+        library.sync()
+        hits = library.search("How do insects stay warm in the cold season?").hits
+        assert {hit.source.source for hit in hits} == {"bees.txt", "bridge.md", "茶.md"}
+        assert all(hit.features.dense_rank is not None for hit in hits)
+
+
+def test_exact_search_gives_the_evidence_that_the_index_gives(library: Footnote, embedder: MiniLMEmbedding) -> None:
+    exact = HybridRetriever(library._ledger, exact_index(library._ledger), embedder, RetrievalSettings())
+    for question in ("How long is the bridge?", "insects in frost", "陆羽", "zzz"):
+        one, other = exact.evidence(question), library.search(question)
+        assert one.hash == other.hash
+        assert [hit.score for hit in one.hits] == pytest.approx([hit.score for hit in other.hits], abs=1e-6)
+
+
+def test_an_empty_library_gives_no_hits_and_says_why(open_at: Open, folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    with open_at() as library:
+        library.sync()
+        evidence = library.search("How long is the bridge?")
+    assert evidence.hits == ()
+    assert evidence.sufficiency.reason == "The library holds no passage."
