@@ -34,7 +34,7 @@ def printable(text: str) -> str:
 
 _SENTENCE_END = re.compile(
     r"""
-      (?P<stop> (?<![.!?…؟۔।॥]) [.!?…؟۔।॥]++ ) ["'”’»)\]]*+ (?:\[\d{1,3}\])*+ (?=\s)   # needs white space behind it
+      (?P<stop> (?<![.!?…؟۔।॥]) [.!?…؟۔।॥]++ ) ["'”’»)\]]*+ (?:\[\d{1,3}\]){0,9} (?=\s)   # needs white space behind it
     | [。！？｡]+ ["'”’」』》）】〕〉]*                                                      # does not
     """,
     re.VERBOSE,

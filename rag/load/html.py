@@ -15,10 +15,8 @@ from rag.load.document import Document, RawBlock
 from rag.load.metadata import language_code, one_line, parse_date, person_names, web_address
 from rag.types import BlockKind
 
-_LOOKS_LIKE_HTML = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*+-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
-    re.IGNORECASE | re.DOTALL,
-)
+_DECLARATION = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?")
+_FIRST_TAG = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _BLOCKS = _HEADINGS | frozenset(
     "p li dt dd tr pre blockquote div section article main body figcaption caption header address td th summary "
@@ -35,7 +33,13 @@ _SPACE = re.compile(r"[^\S\xa0]+")
 
 def looks_like_html(text: str) -> bool:
     """Whether the text opens as an HTML page does."""
-    return _LOOKS_LIKE_HTML.match(text) is not None
+    match = _DECLARATION.match(text)
+    at = match.end() if match else 0
+    while text.startswith("<!--", at) and (end := text.find("-->", at)) >= 0:
+        at = end + len("-->")
+        while text[at : at + 1].isspace():
+            at += 1
+    return _FIRST_TAG.match(text, at) is not None
 
 
 def parse_html(text: str) -> Document:
