@@ -13,7 +13,7 @@ from rag.types import Draft, DraftSentence, Evidence, EvidenceSpan, Span
 
 MODEL = "quotes"
 
-# Chosen on one half of a public question set, see the README. Sentences vary less in length than passages do.
+# Chosen on 600 questions of SQuAD 2.0 and kept for what they do on others. Sentences vary less in length than passages.
 _K1, _B = 1.2, 0.5
 _SENTENCE_BEFORE = 0.35  # "It cost …" is about what the sentence before names
 _WORTH_QUOTING = 0.7  # of the best sentence's score

@@ -14,11 +14,11 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from rag.config import RetrievalSettings
 from rag.nodes import to_node
-from rag.text import index_terms, mostly_cjk, question_terms
+from rag.text import clean, index_terms, mostly_cjk, question_terms
 from rag.types import Embedder, Evidence, Features, Hit, StoredPassage, Sufficiency, Vector
 
 # An answer is out of reach where the passages share neither words nor meaning with the question.
-# Fitted on questions of one public set asked of the articles of another; see the README.
+# Chosen on public sets: their own questions against those of the other sets, asked of the same articles.
 _COVERAGE_WEIGHT = 0.3
 _ENOUGH = 0.38
 _ENOUGH_COVERAGE = 0.18  # where only words count
@@ -71,6 +71,7 @@ class HybridRetriever(BaseRetriever):
 
     def evidence(self, question: str, top_k: int | None = None) -> Evidence:
         """Return the best passages for a question, best first, and whether they can hold an answer."""
+        question = clean(question)
         limit = self._settings.candidates
         vector = self._embedder.embed_question(question)
         terms = question_terms(question)

@@ -363,3 +363,10 @@ def test_an_empty_library_gives_no_hits_and_says_why(open_at: Open, folder: Path
         evidence = library.search("How long is the bridge?")
     assert evidence.hits == ()
     assert evidence.sufficiency.reason == "The library holds no passage."
+
+
+def test_what_cannot_be_encoded_in_a_question_is_left_out(open_at: Callable[..., Footnote]) -> None:
+    with open_at() as library:
+        library.sync()
+        nodes = library.as_retriever().retrieve("bridge \ud800 at Ostvik\x00")
+    assert nodes[0].node.metadata["source"] == "bridge.md"

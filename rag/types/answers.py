@@ -197,7 +197,6 @@ def evidence_dicts(evidence: Evidence, cited: set[int]) -> list[dict[str, Any]]:
             "article_id": hit.source.article_id,
             "source": hit.source.source,
             "title": hit.source.title,
-            "published": hit.source.published,
             "start": hit.passage.start,
             "end": hit.passage.end,
             "text": hit.passage.text,
