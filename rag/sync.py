@@ -17,8 +17,9 @@ from rag.folder import FoundFile, read, scan
 from rag.ledger import FileRecord, Ledger, Staged
 from rag.types import Article, Embedder, Matrix, Passage, digest
 
-_BATCH_PASSAGES = 128
+_BATCH_PASSAGES = 128  # of one switch to new versions
 _BATCH_FILES = 64
+_EMBED_PASSAGES = 32  # kept at once: about a second's work, so that is all a cut costs, and progress shows
 
 Load = Callable[[str, bytes], Article]
 Cut = Callable[[Article], tuple[Passage, ...]]
@@ -193,8 +194,8 @@ class Sync:
         for version in staged:
             missing |= self._ledger.unembedded(version)
         keys = list(missing)
-        for start in range(0, len(keys), _BATCH_PASSAGES):
-            part = keys[start : start + _BATCH_PASSAGES]
+        for start in range(0, len(keys), _EMBED_PASSAGES):
+            part = keys[start : start + _EMBED_PASSAGES]
             vectors = self._embedder.embed_passages([missing[key] for key in part])
             self._ledger.store_vectors(dict(zip(part, vectors, strict=True)))
             self._passages += len(part)
