@@ -19,7 +19,6 @@ class FootnoteError(Exception):
     """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
 
     exit_code = 1
-    retryable = False
 
 
 class UsageError(FootnoteError):
@@ -44,7 +43,6 @@ class BusyError(FootnoteError):
     """Another process owns the library; `owner_pid` names it where it is known."""
 
     exit_code = 6
-    retryable = True
 
     def __init__(self, message: str, owner_pid: int | None = None) -> None:
         super().__init__(message)

@@ -34,7 +34,8 @@ class VectorIndex:
     """The owner's index. It is probed in a child process while this one goes on; nobody waits before it is used.
 
     A folder that is missing, damaged or short of vectors is built anew from the ledger, in another
-    folder, to which the ledger then points: no embedding is computed, and nothing is ever half switched.
+    folder, to which the ledger then points: no embedding is computed. Cut off at any point, the next
+    opening finds an index that is sound, or builds one again.
     """
 
     def __init__(self, library: Path, ledger: Ledger) -> None:

@@ -24,7 +24,7 @@ class ChromaIndex:
     """Passage vectors in one Chroma folder, under the row numbers of the ledger. Insert-only.
 
     Chroma is neither safe between processes nor against being killed, so: only the owner of the
-    library opens it, after `probe` has found it sound; what it lost is rebuilt from the ledger.
+    library opens it, after a `Probe` has found it sound; what it lost is rebuilt from the ledger.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -65,7 +65,7 @@ class ChromaIndex:
 
 
 class ExactIndex:
-    """The same search by comparing with every vector: for readers beside the owner, and while Chroma is rebuilt.
+    """The same search by comparing with every vector: for readers beside the owner of the library.
 
     `load` returns rows and their matrix; it is called again whenever `state` returns another token.
     """
@@ -96,7 +96,6 @@ class Probe:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._exists = folder.is_dir() and not _swollen(folder)
         self._child = (
             subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-P", "-m", "rag.vectors", str(folder)],  # -P: import nothing from the current folder
@@ -104,7 +103,7 @@ class Probe:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
-            if self._exists
+            if folder.is_dir() and not _swollen(folder)
             else None
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from rag.app import Footnote, open_library
+from rag.cli import main
 from rag.config import Settings
 from rag.load import load
 from rag.types import Answer
-from tests.conftest import SAMPLES
+from tests.conftest import ROOT, SAMPLES
 
 QUESTIONS = Path(__file__).parent / "data" / "sample_questions.jsonl"
 _BOILERPLATE = ("免责声明", "投资有风险", "热议股票", "Deep News", "08/23")
@@ -77,6 +79,15 @@ def test_sample_questions_off_the_subject_are_not_found(samples: Footnote) -> No
     answers = [samples.ask(question["text"]) for question in questions]
     assert [answer.status for answer in answers] == ["not_found"] * len(questions)
     assert all(not answer.citations and answer.evidence.hits for answer in answers)
+
+
+def test_the_first_answer_in_the_readme_is_what_the_command_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = re.search(r'\$ \.venv/bin/footnote ask "(.+?)"\n(.+?)```', (ROOT / "README.md").read_text(), re.DOTALL)
+    assert example is not None
+    main(["ask", example.group(1), "--library", str(tmp_path / "library"), "--articles", str(SAMPLES)])
+    assert capsys.readouterr().out == example.group(2)
 
 
 def test_both_sides_of_a_disagreement_are_found(samples: Footnote) -> None:

@@ -42,13 +42,6 @@ def put(ledger: Ledger, source: str, count: int, name: str = "") -> tuple[int, .
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path)
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
 def open_index(tmp_path: Path, ledger: Ledger) -> Iterator[Callable[[], VectorIndex]]:
     """Return a function that opens the index of this ledger; the one opened before is closed."""
     opened: list[VectorIndex] = []

@@ -88,13 +88,6 @@ def stored_vectors(ledger: LedgerReader) -> int:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path)
-    yield ledger
-    ledger.close()
-
-
-@pytest.fixture
 def reader(tmp_path: Path, ledger: Ledger) -> Iterator[LedgerReader]:
     reader = LedgerReader(tmp_path, readonly=True)
     yield reader
