@@ -13,15 +13,17 @@ from llama_index.core.base.response.schema import RESPONSE_TYPE, Response
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import QueryBundle
 
-from rag.errors import InputError
+from rag.errors import InputError, ProviderError
 from rag.nodes import to_node
-from rag.prompts import NOT_FOUND
+from rag.prompts import NOT_FOUND, refuses
 from rag.text import clean
 from rag.types import Answer, AnswerSentence, Citation, Draft, Evidence, Status
 
 MAX_QUESTION = 8000
 
-Answerer = Callable[[Evidence], Draft]
+Stopped = Callable[[], bool]
+Answerer = Callable[[Evidence, Stopped], Iterator[str | Draft]]
+"""Yields the text of a reply as it comes and, last, the draft; ends soon once it is stopped."""
 Check = Callable[[Draft, Evidence], tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]]
 
 
@@ -47,37 +49,57 @@ class CitedQueryEngine(BaseQueryEngine):
         self._check = check
 
     def answer(self, question: str, top_k: int | None = None, warnings: tuple[str, ...] = ()) -> Answer:
-        """Return the checked answer to a question; raises InputError where there is no question in it."""
+        """Return the checked answer to a question.
+
+        Raises InputError where there is no question in it, ProviderError where no model gave an answer.
+        """
+        return next(part for part in self.stream(question, top_k, warnings) if isinstance(part, Answer))
+
+    def stream(
+        self,
+        question: str,
+        top_k: int | None = None,
+        warnings: tuple[str, ...] = (),
+        stopped: Stopped = lambda: False,
+    ) -> Iterator[str | Answer]:
+        """Yield the text of the draft piece by piece, without marks, and last the checked `Answer`.
+
+        `stopped` is asked again and again; once it is true, what came so far is checked and the answer
+        says that it is incomplete. Raises what `answer` raises.
+        """
         began = time.perf_counter()
         text = checked_question(question)
         evidence = self._retriever.evidence(text, top_k)
-        retrieved = time.perf_counter()
-        answer = self._drafted(evidence) if evidence.sufficiency.sufficient else _not_found(evidence, self._model)
-        timings = {
-            "retrieve_ms": (retrieved - began) * 1000,
-            "answer_ms": (time.perf_counter() - retrieved) * 1000,
-            "total_ms": (time.perf_counter() - began) * 1000,
-        }
-        return replace(answer, warnings=warnings, timings=timings)
+        timings = {"retrieve_ms": _since(began)}
+        answer = _not_found(evidence, self._model)
+        if evidence.sufficiency.sufficient:
+            try:
+                for part in self._answerer(evidence, stopped):
+                    if isinstance(part, Draft):
+                        answer = self._checked(part, evidence)
+                    else:
+                        timings.setdefault("first_token_ms", _since(began))
+                        yield part
+            except ProviderError as error:
+                error.answer = _incomplete(evidence, self._model, (*warnings, str(error)))
+                raise
+        if "first_token_ms" not in timings:
+            yield answer.text
+        timings["total_ms"] = _since(began)
+        yield replace(answer, warnings=(*warnings, *answer.warnings), timings=timings)
 
-    def stream(self, question: str) -> Iterator[str | Answer]:
-        """Yield the text of the answer piece by piece and, last, the `Answer` itself."""
-        answer = self.answer(question)
-        end = 0
-        for sentence in answer.sentences:
-            yield answer.text[end : sentence.end]
-            end = sentence.end
-        if answer.text[end:]:
-            yield answer.text[end:]
-        yield answer
-
-    def _drafted(self, evidence: Evidence) -> Answer:
-        text, sentences, citations = self._check(self._answerer(evidence), evidence)
-        if not sentences:
-            return _not_found(evidence, self._model)
-        supported = all(sentence.verdict == "supported" for sentence in sentences)
-        status: Status = "grounded" if supported else "partial"
-        return Answer(evidence.question, status, text, sentences, citations, evidence, self._model)
+    def _checked(self, draft: Draft, evidence: Evidence) -> Answer:
+        if refuses(draft.text) and not draft.marks and not draft.cut:
+            answer = _not_found(evidence, draft.model)
+        elif not draft.sentences:
+            answer = _incomplete(evidence, draft.model) if draft.cut else _not_found(evidence, draft.model)
+        else:
+            text, sentences, citations = self._check(draft, evidence)
+            supported = all(sentence.verdict == "supported" for sentence in sentences)
+            status: Status = "incomplete" if draft.cut else "grounded" if supported else "partial"
+            answer = Answer(evidence.question, status, text, sentences, citations, evidence, draft.model)
+        cut = (f"The answer is not complete: {draft.cut}.",) if draft.cut else ()
+        return replace(answer, dropped_marks=draft.dropped_marks, usage=draft.usage, warnings=(*draft.warnings, *cut))
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
         answer = self.answer(query_bundle.query_str)
@@ -93,6 +115,14 @@ class CitedQueryEngine(BaseQueryEngine):
 
 def _not_found(evidence: Evidence, model: str) -> Answer:
     return Answer(evidence.question, "not_found", NOT_FOUND, (), (), evidence, model)
+
+
+def _incomplete(evidence: Evidence, model: str, warnings: tuple[str, ...] = ()) -> Answer:
+    return Answer(evidence.question, "incomplete", "", (), (), evidence, model, warnings=warnings)
+
+
+def _since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000
 
 
 def checked_question(question: str) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from rag import chunk, cite, load, quotes, text, verify
-from rag.answer import CitedQueryEngine, checked_question
+from rag.answer import Answerer, CitedQueryEngine, Stopped, checked_question
 from rag.config import DEFAULT_ARTICLES, Settings, load_settings
 from rag.embed import MiniLMEmbedding
 from rag.errors import BusyError, InputError, StoreError
@@ -17,7 +17,7 @@ from rag.ledger import Ledger, LedgerReader
 from rag.lock import Lock
 from rag.retrieve import HybridRetriever
 from rag.sync import Progress, Sync, SyncReport
-from rag.types import Answer, AnswerSentence, Article, Citation, Draft, Evidence
+from rag.types import Answer, AnswerSentence, Article, Citation, Draft, Evidence, Source
 
 _ARTICLES = "articles_folder"  # keys in the ledger
 _EMBEDDER = "embedder"
@@ -45,6 +45,9 @@ class Footnote:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.owner_pid: int | None = None
+        """The process that owns the library, where it is not this one."""
+        self.model: str
+        """What answers: the names of the models that are set, or `quotes`."""
         self._lock: Lock | None = None
         self._ledger: LedgerReader
         self._owned: tuple[Ledger, VectorIndex] | None = None
@@ -72,8 +75,8 @@ class Footnote:
             raise
         search = self._owned[1] if self._owned else exact_index(self._ledger)
         self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval)
-        answerer = partial(quotes.quote, max_sentences=settings.quotes.max_sentences)
-        self._engine = CitedQueryEngine(self._retriever, answerer, quotes.MODEL, _check)
+        answerer, self.model = _answerer(settings)
+        self._engine = CitedQueryEngine(self._retriever, answerer, self.model, self._check)
 
     @property
     def notice(self) -> str | None:
@@ -116,12 +119,18 @@ class Footnote:
         return report
 
     def ask(self, question: str, top_k: int | None = None) -> Answer:
-        """Return the checked answer to a question; raises InputError where it is empty or too long."""
+        """Return the checked answer to a question.
+
+        Raises InputError where it is empty or too long, ProviderError where no model gave an answer.
+        """
         return self._engine.answer(question, top_k, (self.notice,) if self.notice else ())
 
-    def stream(self, question: str) -> Iterator[str | Answer]:
-        """Yield the text of the answer piece by piece and, last, the `Answer` itself."""
-        return self._engine.stream(question)
+    def stream(self, question: str, stopped: Stopped = lambda: False) -> Iterator[str | Answer]:
+        """Yield the draft's text piece by piece and, last, the checked `Answer`.
+
+        Once `stopped` returns true, what came so far is checked and returned as an incomplete answer.
+        """
+        return self._engine.stream(question, None, (self.notice,) if self.notice else (), stopped)
 
     def search(self, question: str, top_k: int | None = None) -> Evidence:
         """Return the best passages for a question, best first, without answering it."""
@@ -130,6 +139,10 @@ class Footnote:
     def article(self, article_id: str) -> Article | None:
         """Return an article as it is now: `text[start:end]` is what citations quote."""
         return self._ledger.article(article_id)
+
+    def sources(self) -> list[Source]:
+        """Return what is known of each article, newest first."""
+        return self._ledger.sources()
 
     def as_query_engine(self) -> CitedQueryEngine:
         """Return the llama-index query engine behind `ask`."""
@@ -155,6 +168,10 @@ class Footnote:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _check(self, draft: Draft, evidence: Evidence) -> tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]:
+        cited = cite.cite(draft, evidence, self._embedder.embed_question)
+        return *verify.verify(cited, evidence), cited.citations
+
     def _check_embedder(self) -> None:
         known = self._ledger.get(_EMBEDDER)
         if known not in (None, self._embedder.fingerprint):
@@ -178,6 +195,20 @@ def _bound_folder(ledger: LedgerReader, settings: Settings) -> Path:
     return bound
 
 
-def _check(draft: Draft, evidence: Evidence) -> tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]:
-    cited = cite.cite(draft, evidence)
-    return *verify.verify(cited), cited.citations
+def _answerer(settings: Settings) -> tuple[Answerer, str]:
+    """Return what answers, and its name: the models that are set, else quotes."""
+    quote = partial(quotes.quote, max_sentences=settings.quotes.max_sentences)
+    if settings.model:
+        from rag.generate import ModelAnswerer  # seconds of imports that quotes do not need
+        from rag.models import ChatModel, model_specs
+
+        models = [ChatModel(spec, settings.answer) for spec in model_specs(settings, os.environ)]
+        answerer = ModelAnswerer(models, quote)
+        return answerer.stream, answerer.name
+
+    def stream(evidence: Evidence, stopped: Stopped) -> Iterator[str | Draft]:
+        draft = quote(evidence)
+        yield draft.text
+        yield draft
+
+    return stream, quotes.MODEL

@@ -2,26 +2,77 @@
 
 from __future__ import annotations
 
-from rag.types import Citation, CitedDraft, CitedSentence, Draft, Evidence, Span
+from collections.abc import Callable, Sequence
+
+from rag.reply import mark_owner
+from rag.text import index_terms, question_terms
+from rag.types import Citation, CitedDraft, CitedMark, CitedSentence, Draft, Evidence, Hit, Mark, Span, Vector
+
+_MOST_SPANS = 3  # for one mark
+_NEW_SHARE = 0.2  # of a sentence's terms, that one more span must add
+_FIGURE_WEIGHT = 2.0  # a term with a digit counts as two
 
 
-def cite(draft: Draft, evidence: Evidence) -> CitedDraft:
-    """Number the spans that a draft points to; the same span keeps its number.
+def cite(draft: Draft, evidence: Evidence, embed: Callable[[str], Vector]) -> CitedDraft:
+    """Resolve the marks of a draft and number the spans they point to; the same span keeps its number.
 
-    Raises ValueError where a draft points outside the evidence: answerers must not invent numbers.
+    A mark that names a passage only is resolved to the sentences of it that support the sentence best.
+    `embed` is called once for each sentence with such a mark. Raises ValueError where a draft points
+    outside the evidence: answerers must not invent numbers.
     """
     citations: dict[tuple[str, Span], Citation] = {}
+    owned: list[list[Mark]] = [[] for _ in draft.sentences]
+    for mark in draft.marks:
+        if not 1 <= mark.n <= len(evidence.hits):
+            raise ValueError(f"evidence {mark.n} was not given, there are {len(evidence.hits)}")
+        owner = mark_owner(mark.at, draft.sentences, draft.text)
+        if owner is not None:
+            owned[owner].append(mark)
     sentences: list[CitedSentence] = []
-    for sentence in draft.sentences:
-        numbers: list[int] = []
-        for evidence_n, span in sentence.cites:
-            if not 1 <= evidence_n <= len(evidence.hits):
-                raise ValueError(f"evidence {evidence_n} was not given, there are {len(evidence.hits)}")
-            hit = evidence.hits[evidence_n - 1]
-            citation = citations.setdefault(
-                (hit.source.article_id, span),
-                Citation(len(citations) + 1, evidence_n, hit.source, span.start, span.end, hit.passage.quote(span)),
-            )
-            numbers.append(citation.n)
-        sentences.append(CitedSentence(sentence.text, tuple(dict.fromkeys(numbers))))
-    return CitedDraft(tuple(sentences), tuple(citations.values()))
+    for span, marks in zip(draft.sentences, owned, strict=True):
+        text = draft.text[span.start : span.end]
+        vector = embed(text) if any(mark.span is None for mark in marks) else None
+        cited: list[CitedMark] = []
+        similarity: float | None = None
+        for mark in marks:
+            hit = evidence.hits[mark.n - 1]
+            spans: Sequence[Span]
+            if mark.span is not None or vector is None:
+                spans = [mark.span] if mark.span is not None else []
+            else:
+                spans, near = supporting_spans(text, vector, hit)
+                similarity = max(near, similarity or 0.0)
+            numbers = []
+            for place in spans:
+                citation = citations.setdefault(
+                    (hit.source.article_id, place),
+                    Citation(len(citations) + 1, mark.n, hit.source, place.start, place.end, hit.passage.quote(place)),
+                )
+                numbers.append(citation.n)
+            cited.append(CitedMark(mark.at, tuple(numbers)))
+        sentences.append(CitedSentence(span, tuple(cited), similarity))
+    return CitedDraft(draft.text, tuple(sentences), tuple(citations.values()))
+
+
+def supporting_spans(sentence: str, vector: Vector, hit: Hit) -> tuple[list[Span], float]:
+    """Return the sentences of a passage that support one best, in reading order, and the nearest one's similarity.
+
+    The first is best in words and meaning, in equal parts; another is added while it has enough of the
+    words that are still missing.
+    """
+    weights = {term: _FIGURE_WEIGHT if any(map(str.isdigit, term)) else 1.0 for term in question_terms(sentence)}
+    whole = sum(weights.values())
+
+    def share(terms: set[str]) -> float:
+        return sum(weights[term] for term in terms) / whole if whole else 0.0
+
+    found = [weights.keys() & set(index_terms(hit.passage.quote(span))) for span in hit.passage.sentences]
+    near = [max(0.0, float(value)) for value in hit.sentence_vectors @ vector]
+    chosen = [max(range(len(found)), key=lambda i: share(found[i]) + near[i])]
+    while len(chosen) < _MOST_SPANS:
+        missing = weights.keys() - set().union(*(found[i] for i in chosen))
+        best = max(range(len(found)), key=lambda i: (share(found[i] & missing), near[i]))
+        if share(found[best] & missing) < _NEW_SHARE:
+            break
+        chosen.append(best)
+    return [hit.passage.sentences[i] for i in sorted(chosen)], max(near[i] for i in chosen)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.config import Settings, load_settings
-from rag.errors import FootnoteError
+from rag.errors import BusyError, FootnoteError, ProviderError
 from rag.text import printable
 
 if TYPE_CHECKING:
@@ -74,9 +74,17 @@ def _sync(settings: Settings, options: argparse.Namespace) -> int:
 def _ask(settings: Settings, options: argparse.Namespace) -> int:
     with _open(settings) as library:
         _sync_quietly(library)
-        answer = library.ask(options.question, options.top_k)
+        failure = None
+        try:
+            answer = library.ask(options.question, options.top_k)
+        except ProviderError as error:
+            if error.answer is None:
+                raise
+            answer, failure = error.answer, error
         print(_json(answer.to_dict()) if _as_json(options) else _answer_text(answer))
-    return _STATUS_CODES[answer.status]
+        for warning in answer.warnings:
+            _note(f"footnote: {warning}")
+    return failure.exit_code if failure else _STATUS_CODES[answer.status]
 
 
 def _search(settings: Settings, options: argparse.Namespace) -> int:
@@ -98,6 +106,17 @@ def _search(settings: Settings, options: argparse.Namespace) -> int:
         else:
             print("\n\n".join(_passages_text(evidence, len(evidence.hits))) or "No passage found.")
     return 0 if evidence.hits else 1
+
+
+def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    from ui.serve import serve  # the page is the one thing of ui that rag knows
+
+    with _open(settings) as library:
+        if library.notice:
+            raise BusyError(f"{library.notice} Stop that process to serve this library.", library.owner_pid)
+        _sync_quietly(library)
+        serve(library, options.host, options.port, started=lambda url: _note(f"Footnote is at {url} (Ctrl-C stops it)"))
+    return 0
 
 
 def _status(settings: Settings, options: argparse.Namespace) -> int:
@@ -181,6 +200,9 @@ def _parser() -> argparse.ArgumentParser:
         asking = command(name, run, text)
         asking.add_argument("question")
         asking.add_argument("--top-k", type=_positive, metavar="N", help="how many passages to retrieve")
+    serving = command("serve", _serve, "sync, then serve the web page")
+    serving.add_argument("--host", default="127.0.0.1", help="the address to listen at (default 127.0.0.1)")
+    serving.add_argument("--port", type=_port, default=7860, help="the port to listen at (default 7860)")
     command("status", _status, "say what is in the library")
     return parser
 
@@ -188,6 +210,12 @@ def _parser() -> argparse.ArgumentParser:
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 50:
         raise argparse.ArgumentTypeError("must be a whole number from 1 to 50")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 65535")
     return int(text)
 
 
@@ -219,10 +247,14 @@ def _sync_text(report: SyncReport) -> str:
 
 
 def _answer_text(answer: Answer) -> str:
-    if answer.status == "not_found":
+    if not answer.sentences:
         nearest = _passages_text(answer.evidence, _NEAREST)
-        return "\n\n".join([printable(answer.text), *(["Nearest passages:", *nearest] if nearest else [])])
-    parts = [_wrap(sentence.text, f"{_MARKS[sentence.verdict]} ") for sentence in answer.sentences]
+        parts = [printable(answer.text)] if answer.text else []
+        return "\n\n".join([*parts, *(["Nearest passages:", *nearest] if nearest else [])])
+    parts = []
+    for sentence in answer.sentences:
+        parts.append(_wrap(sentence.text, f"{_MARKS[sentence.verdict]} "))
+        parts[-1] += "".join("\n" + _wrap(f"({sentence.verdict}: {why})", "  ") for why in sentence.reasons)
     for citation in answer.citations:
         about = [citation.source.title, citation.source.source, citation.source.published]
         place = f"characters {citation.start}–{citation.end}"

@@ -49,11 +49,42 @@ class QuoteSettings(_Section):
     max_sentences: int = Field(default=3, ge=1, le=10)
 
 
+class AnswerSettings(_Section):
+    """What a model may take for one answer; times in seconds."""
+
+    max_tokens: int = Field(default=1024, ge=16, le=32768)
+    timeout: float = Field(default=120, gt=0, le=3600, description="for the whole answer, retries included")
+    first_token_timeout: float = Field(default=30, gt=0, le=3600)
+    stall_timeout: float = Field(default=20, gt=0, le=3600, description="between two pieces of a reply")
+
+
+class ModelSettings(_Section):
+    """A model `[models.NAME]`; only one named in `model` is ever used.
+
+    `model` None means NAME; `base_url` and `api_key_env` None mean the provider's own. `in_house`
+    lets it see articles marked internal. `context_window` counts tokens.
+    """
+
+    provider: str = "openai-like"
+    model: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    in_house: bool = False
+    context_window: int = Field(default=8192, ge=1024)
+
+
 class Settings(_Section):
-    """All settings. `articles` None means: the folder the library is bound to, else `docs_store/`."""
+    """All settings. `articles` None means: the folder the library is bound to, else `docs_store/`.
+
+    `model` names the models to answer with, separated by commas, in the order to try them: blocks of
+    `models`, or `provider/model`. Empty means: quotes, and nothing leaves the machine.
+    """
 
     library: Path = Path(".footnote")
     articles: Path | None = None
+    model: str = ""
+    models: dict[str, ModelSettings] = {}
+    answer: AnswerSettings = AnswerSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     passages: PassageSettings = PassageSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
@@ -65,6 +96,8 @@ def variables() -> dict[str, tuple[str, ...]]:
     names: dict[str, tuple[str, ...]] = {}
     for name, info in Settings.model_fields.items():
         section = info.annotation
+        if name == "models":  # tables of the file, not variables
+            continue
         if isinstance(section, type) and issubclass(section, _Section):
             names |= {f"{PREFIX}{name}_{key}".upper(): (name, key) for key in section.model_fields}
         else:

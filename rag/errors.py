@@ -1,10 +1,11 @@
 """Owns the errors that an operator can act on; each message ends with what to do.
 
     FootnoteError
-    ├── UsageError   2  an option or setting is unknown or out of range
-    ├── InputError   3  a folder, file or question cannot be used
-    ├── StoreError   5  the library is damaged or does not fit these settings
-    └── BusyError    6  another process owns the library
+    ├── UsageError    2  an option or setting is unknown or out of range
+    ├── InputError    3  a folder, file or question cannot be used
+    ├── ProviderError 4  no model gave an answer
+    ├── StoreError    5  the library is damaged or does not fit these settings
+    └── BusyError     6  another process owns the library
 
 `Unloadable` stands apart: it is what a loader says of one file, and ends as that file's state.
 Weak evidence and sentences without support are not errors: they are values on `Answer`.
@@ -12,7 +13,10 @@ Weak evidence and sentences without support are not errors: they are values on `
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rag.types import Answer
 
 
 class FootnoteError(Exception):
@@ -31,6 +35,20 @@ class InputError(FootnoteError):
     """The articles folder, a file or the question cannot be used as given."""
 
     exit_code = 3
+
+
+class ProviderError(FootnoteError):
+    """No model gave an answer; `retryable` says whether asking again may help.
+
+    `answer` holds what was found for the question without one: status `incomplete`, no text, the evidence.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.answer: Answer | None = None
 
 
 class StoreError(FootnoteError):

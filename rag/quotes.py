@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rag.text import index_terms
-from rag.types import Draft, DraftSentence, Evidence, EvidenceSpan, Span
+from rag.types import Draft, Evidence, Mark, Span
 
 MODEL = "quotes"
+_BETWEEN = "\n\n"
 
 # Chosen on 600 questions of SQuAD 2.0 and kept for what they do on others. Sentences vary less in length than passages.
 _K1, _B = 1.2, 0.5
@@ -56,10 +57,18 @@ def quote(evidence: Evidence, max_sentences: int) -> Draft:
     chosen.sort(
         key=lambda i: (articles.index(evidence.hits[candidates[i].n - 1].source.article_id), candidates[i].span)
     )
-    return Draft(
-        tuple(DraftSentence(candidates[i].text, (EvidenceSpan(candidates[i].n, candidates[i].span),)) for i in chosen),
-        MODEL,
-    )
+    return _draft([candidates[i] for i in chosen])
+
+
+def _draft(quotes: Sequence[_Candidate]) -> Draft:
+    text = ""
+    sentences: list[Span] = []
+    marks: list[Mark] = []
+    for quoted in quotes:
+        text += (_BETWEEN if text else "") + quoted.text
+        sentences.append(Span(len(text) - len(quoted.text), len(text)))
+        marks.append(Mark(len(text), quoted.n, quoted.span))
+    return Draft(text, tuple(sentences), tuple(marks), MODEL, raw=text)
 
 
 def score_sentences(candidates: Sequence[_Candidate], term_weights: dict[str, float]) -> list[float]:

@@ -107,6 +107,7 @@ class HybridRetriever(BaseRetriever):
                     dense_rank=dense_ranks.get(found[i].row),
                     lexical_rank=lexical_ranks.get(found[i].row),
                 ),
+                found[i].vectors.sentences,
             )
             for i in (order[position] for position in kept)
         )

@@ -17,8 +17,8 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 
-LEAVES = {"types", "errors", "config", "text", "prompts"}
-STAGES = {"load", "chunk", "embed", "sync", "retrieve", "answer", "quotes", "cite", "verify"}
+LEAVES = {"types", "errors", "config", "text", "prompts", "reply", "facts"}
+STAGES = {"load", "chunk", "embed", "sync", "retrieve", "answer", "quotes", "generate", "cite", "verify"}
 WIRING = {"app", "cli", ""}  # "" is the package itself, which names what app offers
 
 # Third-party libraries and the modules that may import them; a prefix owns all below it.
@@ -29,7 +29,8 @@ OWNERS = {
     "sqlite3": ["rag.ledger"],
     "fcntl": ["rag.lock"],
     "bs4": ["rag.load.html"],
-    "markdown_it": ["rag.load.markdown"],
+    "markdown_it": ["rag.load.markdown", "ui.render"],
+    "nh3": ["ui.render"],
     "yaml": ["rag.load.markdown"],
     "charset_normalizer": ["rag.load"],
     "dateutil": ["rag.load.metadata"],
@@ -38,8 +39,13 @@ OWNERS = {
     "tomllib": ["rag.config"],
     "argparse": ["rag.cli"],
     "tqdm": ["rag.cli"],
-    "gradio": ["ui"],
-    "llama_index": ["rag.embed", "rag.retrieve", "rag.answer", "rag.nodes"],
+    "gradio": ["ui.page", "ui.serve"],
+    "fastapi": ["ui.serve"],
+    "starlette": ["ui.serve"],
+    "uvicorn": ["ui.serve"],
+    "openai": ["rag.models"],
+    "httpx": ["rag.models"],
+    "llama_index": ["rag.embed", "rag.retrieve", "rag.answer", "rag.nodes", "rag.models"],
 }
 NOT_BY_HELP = ["gradio", "chromadb", "llama_index", "onnxruntime", "openai"]
 

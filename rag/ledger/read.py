@@ -87,6 +87,14 @@ class LedgerReader(Database):
         with self._errors():
             return Article(source, text, tuple(Block(*block) for block in json.loads(blocks)), *rest)
 
+    def sources(self) -> list[Source]:
+        """Return what a reader needs to know of each active article, newest first, undated ones last."""
+        rows = self._all(
+            "SELECT article_id, source, title, published, author, language, url, visibility, content_hash "
+            "FROM articles WHERE active = 1 ORDER BY published IS NULL, published DESC, title, source"
+        )
+        return [Source(*row) for row in rows]
+
     def active_rows(self) -> tuple[list[int], list[str]]:
         """Return row and vector key of every passage that may answer."""
         rows = self._all(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from rag.types.library import Passage, Source, Span, digest
+from rag.types.library import Matrix, Passage, Source, Span, digest
 
 Verdict = Literal["supported", "partial", "unsupported", "contradicted"]
 Status = Literal["grounded", "partial", "not_found", "incomplete"]
@@ -31,12 +31,16 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage found for a question; `score` (0 to 1) orders the hits of this question only."""
+    """A passage found for a question; `score` (0 to 1) orders the hits of this question only.
+
+    `sentence_vectors` has a row for each of the passage's sentences.
+    """
 
     passage: Passage
     source: Source
     score: float
     features: Features
+    sentence_vectors: Matrix = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +69,32 @@ class Evidence:
         return digest("evidence", self.question, *(hit.passage.id for hit in self.hits))
 
 
-class EvidenceSpan(NamedTuple):
-    """A span of the article behind evidence number `n`."""
+class Mark(NamedTuple):
+    """At character `at` of a draft's text: a pointer to evidence number `n`, or to one span of its article."""
 
+    at: int
     n: int
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class DraftSentence:
-    """One sentence of a draft and the evidence spans it points to."""
-
-    text: str
-    cites: tuple[EvidenceSpan, ...]
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What an answerer proposes. Not checked: only verification turns it into an `Answer`."""
+    """What an answerer proposes. Not checked: only verification turns it into an `Answer`.
 
-    sentences: tuple[DraftSentence, ...]
+    `text` is the reply without its marks, `raw` the reply as it came. `sentences` are spans of `text`,
+    in order, apart. `dropped_marks` counts marks that pointed to nothing we gave. `cut` says why the
+    reply is not whole, None where it is.
+    """
+
+    text: str
+    sentences: tuple[Span, ...]
+    marks: tuple[Mark, ...]
     model: str
+    raw: str
+    dropped_marks: int = 0
+    cut: str | None = None
+    usage: dict[str, int] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +126,53 @@ class Citation:
         }
 
 
+class CitedMark(NamedTuple):
+    """At character `at` of a draft's text: the numbers of its citations."""
+
+    at: int
+    numbers: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class CitedSentence:
-    """A sentence with the numbers of its citations; not verified yet."""
+    """A sentence of a draft, the marks that belong to it, in order, and what it was compared with; not verified yet.
 
-    text: str
-    citations: tuple[int, ...]
+    `similarity` is the cosine of its vector and the nearest cited span's; None where it was not needed.
+    """
+
+    span: Span
+    marks: tuple[CitedMark, ...]
+    similarity: float | None = None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of its citations, each once, in order of use."""
+        return tuple(dict.fromkeys(n for mark in self.marks for n in mark.numbers))
 
 
 @dataclass(frozen=True, slots=True)
 class CitedDraft:
     """A draft whose pointers are resolved: `citations[i].n == i + 1`, in order of first use."""
 
+    text: str
     sentences: tuple[CitedSentence, ...]
     citations: tuple[Citation, ...]
 
 
+class Chip(NamedTuple):
+    """Where the mark of citation `n` stands in the text of an answer."""
+
+    start: int
+    end: int
+    n: int
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerSentence:
-    """A sentence of the answer at `start:end` of its text, with its verdict and citation numbers."""
+    """A sentence of the answer at `start:end` of its text, with its verdict and citation numbers.
+
+    `chips` tells the marks we set from brackets that are words of the answer.
+    """
 
     text: str
     start: int
@@ -143,6 +180,7 @@ class AnswerSentence:
     verdict: Verdict
     reasons: tuple[str, ...]
     citations: tuple[int, ...]
+    chips: tuple[Chip, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sentence in the shape of the JSON contract."""
@@ -167,6 +205,8 @@ class Answer:
     citations: tuple[Citation, ...]
     evidence: Evidence
     model: str
+    dropped_marks: int = 0
+    usage: dict[str, int] | None = None
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -181,10 +221,10 @@ class Answer:
             "sentences": [sentence.to_dict() for sentence in self.sentences],
             "citations": [citation.to_dict() for citation in self.citations],
             "evidence": evidence_dicts(self.evidence, cited),
-            "dropped_marks": 0,
+            "dropped_marks": self.dropped_marks,
             "warnings": list(self.warnings),
             "model": self.model,
-            "usage": None,
+            "usage": self.usage,
             "timings": {name: round(value, 1) for name, value in self.timings.items()},
         }
 

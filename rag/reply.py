@@ -1,0 +1,182 @@
+"""Owns reading a model's reply: its citation marks, as they stream in, and its sentences.
+
+A mark is `[3]`, `[12]` or a list `[1, 3]`. Every other bracket is text: `[2025]`, `[10-K]`, `[3 of 5]`,
+`[[1]]`, a link `[1](…)`, and whatever stands in code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from rag.text import sentence_spans
+from rag.types import Mark, Span
+
+_MARK = re.compile(r"[ \t]*\[(\d{1,2}(?:[ \t]{0,3},[ \t]{0,3}\d{1,2}){0,49})\]")
+_UNFINISHED_MARK = re.compile(r"[ \t]*(?:\[[\d, \t]{0,450})?\Z")  # what may still become a mark
+_FENCE = re.compile(r" {0,3}```")
+_UNFINISHED_FENCE = re.compile(r" {0,3}`{0,2}\Z")
+_BACKTICKS = re.compile(r"`+")
+_BLANKS = re.compile(r"[ \t]+")
+_PLAIN = re.compile(r"[^`\n \t\[]+")
+_CLOSING = ".,;:!?)]}%…。，、；：！？）】」』”’»"
+
+
+class MarkParser:
+    """Takes a reply piece by piece and gives back its text without marks; any cut gives the same result.
+
+    After `finish`, `text` is the whole text, `marks` are those whose numbers we issued, `dropped`
+    counts the others. The blanks before a mark leave with it where nothing but a blank, a closing
+    punctuation mark or the end follows.
+    """
+
+    def __init__(self, issued: Collection[int]) -> None:
+        self.text = ""
+        self.marks: list[Mark] = []
+        self.dropped = 0
+        self._issued = frozenset(issued)
+        self._rest = ""  # what came and is not decided yet
+        self._gap = ""  # the blanks before the mark just read
+        self._previous = ""
+        self._line_start = True
+        self._in_fence = False
+
+    def feed(self, piece: str) -> str:
+        """Take a piece of the reply and return the text that is now certain."""
+        self._rest += piece
+        return self._read(final=False)
+
+    def finish(self) -> str:
+        """Return the text that is left once the reply has ended."""
+        return self._read(final=True)
+
+    def _read(self, final: bool) -> str:
+        rest, at = self._rest, 0
+        before = len(self.text)
+        while at < len(rest):
+            end = self._token(rest, at, final)
+            if end is None:
+                break
+            self._previous = rest[end - 1]
+            at = end
+        self._rest = rest[at:]
+        return self.text[before:]
+
+    def _token(self, rest: str, at: int, final: bool) -> int | None:
+        """Read the token at `at` and return its end; None where more must come to decide what it is."""
+        if self._line_start:
+            fence = _FENCE.match(rest, at)
+            if not fence and not final and _UNFINISHED_FENCE.match(rest, at):
+                return None
+            self._line_start = False
+            if fence:
+                self._in_fence = not self._in_fence
+                return self._emit(rest, at, fence.end())
+        if rest[at] == "\n":
+            self._line_start = True
+            return self._emit(rest, at, at + 1)
+        if not self._in_fence:
+            if rest[at] == "`":
+                end = _code_end(rest, at, final)
+                return end and self._emit(rest, at, end)
+            if rest[at] in " \t[":
+                if not final and _UNFINISHED_MARK.match(rest, at):
+                    return None
+                mark = _MARK.match(rest, at)
+                if mark:
+                    return self._mark(rest, at, mark, final)
+        text = _BLANKS.match(rest, at) or _PLAIN.match(rest, at)
+        return self._emit(rest, at, text.end() if text else at + 1)
+
+    def _mark(self, rest: str, at: int, mark: re.Match[str], final: bool) -> int | None:
+        end = mark.end()
+        if end == len(rest) and not final:
+            return None
+        if rest[end : end + 1] in ("(", "]") or (rest[at] == "[" and self._previous == "["):
+            return self._emit(rest, at, end)
+        blanks = rest[at : rest.index("[", at)]
+        self._gap = self._gap or blanks
+        for n in (int(number) for number in mark[1].split(",")):
+            if n in self._issued:
+                self.marks.append(Mark(len(self.text), n))
+            else:
+                self.dropped += 1
+        return end
+
+    def _emit(self, rest: str, start: int, end: int) -> int:
+        if self._gap:
+            if not rest[start].isspace() and rest[start] not in _CLOSING:
+                self.text += self._gap
+            self._gap = ""
+        self.text += rest[start:end]
+        return end
+
+
+def _code_end(rest: str, at: int, final: bool) -> int | None:
+    """Return the end of the code span that opens at `at`, or of its backticks where nothing closes them."""
+    line_end = rest.find("\n", at)
+    opening, *others = _BACKTICKS.finditer(rest, at, len(rest) if line_end < 0 else line_end)
+    for closing in others:
+        if closing.end() == len(rest) and not final:
+            return None
+        if len(closing[0]) == len(opening[0]):
+            return closing.end()
+    return opening.end() if final or line_end >= 0 else None
+
+
+_LINE_HEAD = re.compile(r"\s*(?:>\s*)*(?:[-*+•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)?")
+_OWN_LINE = re.compile(r"\s*(?:[-*+•]\s|\d{1,3}[.)]\s|#{1,6}\s|>|\||```|\Z)")
+
+
+def reply_sentences(text: str) -> tuple[Span, ...]:
+    """Return the sentences of a reply in Markdown, in order, apart, each with a letter or a digit in it.
+
+    List items, headings and table rows stand alone; markers before them and rules between them belong
+    to no sentence. A block of code is one sentence.
+    """
+    blocks: list[Span] = []
+    open_block = False  # the last block is a paragraph that the next line may go on
+    fence: int | None = None
+    at = 0
+    for line in text.splitlines(keepends=True):
+        start, at = at, at + len(line)
+        if fence is not None or _FENCE.match(line):
+            closes = fence is not None and _FENCE.match(line)
+            if fence is not None:
+                blocks[-1] = Span(fence, at)
+            else:
+                blocks.append(Span(start, at))
+                fence = start
+            fence = None if closes else fence
+            open_block = False
+        elif not line.strip():
+            open_block = False
+        elif open_block and not _OWN_LINE.match(line):
+            blocks[-1] = Span(blocks[-1].start, at)
+        else:
+            head = _LINE_HEAD.match(line)
+            blocks.append(Span(start + (head.end() if head else 0), at))
+            open_block = not line.lstrip().startswith(("#", "|"))
+    spans: list[Span] = []
+    for block in blocks:
+        is_code = _FENCE.match(text, block.start)
+        spans += [_trimmed(text, block)] if is_code else sentence_spans(text, block.start, block.end)
+    return tuple(span for span in spans if any(char.isalnum() for char in text[span.start : span.end]))
+
+
+def _trimmed(text: str, span: Span) -> Span:
+    return Span(span.start, span.start + len(text[span.start : span.end].rstrip()))
+
+
+def mark_owner(at: int, sentences: tuple[Span, ...], text: str) -> int | None:
+    """Return which sentence a mark at `at` belongs to: the one it stands in or behind, on its own line.
+
+    At the beginning of a line it belongs to the sentence that follows. None where there is no sentence.
+    """
+    before = max((i for i, span in enumerate(sentences) if span.start < at), default=None)
+    after = min((i for i, span in enumerate(sentences) if span.start >= at), default=None)
+    if before is not None and "\n" not in text[sentences[before].end : at]:
+        return before
+    if after is not None and (before is None or "\n" not in text[at : sentences[after].start]):
+        return after
+    return before

@@ -1,0 +1,41 @@
+// The answer that is being written: keep its end in view while the reader is there; say when it is ready.
+const scroll = document.getElementById('fn-scroll');
+const history = document.getElementById('fn-history');
+scroll.setAttribute('role', 'region');
+scroll.setAttribute('aria-label', 'Conversation');
+scroll.tabIndex = 0;
+
+const announcer = document.createElement('p');
+announcer.className = 'fn-sr';
+announcer.setAttribute('role', 'status');
+scroll.after(announcer);
+
+let follow = true;
+scroll.addEventListener('scroll', () => {
+  follow = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+});
+
+function last() {
+  const turns = history.querySelectorAll('.fn-turn');
+  return turns[turns.length - 1];
+}
+
+watch('value', () => {
+  const turn = element.querySelector('.fn-turn');
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    if (turn) {
+      if (!turn.querySelector('.fn-draft')) {
+        follow = true; // a new question
+        announcer.textContent = 'Searching the articles';
+      }
+      if (follow) scroll.scrollTop = scroll.scrollHeight;
+      return;
+    }
+    const answer = last();
+    if (!answer) return;
+    if (follow) scroll.scrollTop = answer.offsetTop - 12; // an answer is read from its beginning
+    const said = answer.querySelector('.fn-answer, .fn-none, .fn-error');
+    const check = answer.querySelector('.fn-check.supported, .fn-check summary');
+    announcer.textContent = [said, check].filter(Boolean).map((part) => part.textContent).join(' ');
+  }));
+});

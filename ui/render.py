@@ -1,0 +1,204 @@
+"""Owns how an answer looks: pure functions from values to HTML in which every word of others is escaped."""
+
+from __future__ import annotations
+
+import html
+from itertools import groupby
+
+import nh3
+from markdown_it import MarkdownIt
+
+from rag.types import Answer, AnswerSentence
+
+QUOTES = "quotes"
+
+# Markdown without what could reach out: no raw HTML, no images, no links. Their source stays visible as text.
+_MARKDOWN = (
+    MarkdownIt("commonmark", {"html": False})
+    .enable("table")
+    .disable(["html_inline", "html_block", "image", "link", "autolink", "reference", "entity"])
+)
+_TAGS = set("p ul ol li strong em code pre blockquote h1 h2 h3 h4 h5 h6 hr br table thead tbody tr th td".split())
+# Rare punctuation stands for our own markup while Markdown is rendered: like punctuation it leaves emphasis alone.
+_STAND_INS = "⸢⸣⸤⸥⸦⸧⸨⸩⦃⦄⦅⦆⦇⦈⦉⦊"
+
+_VERDICTS = {
+    "supported": ("✓", "supported"),
+    "partial": ("~", "partly supported"),
+    "unsupported": ("?", "not supported"),
+    "contradicted": ("✗", "contradicted"),
+}
+
+
+def escape(text: str) -> str:
+    """Return a text that a browser shows as it is, whatever is in it."""
+    return html.escape(text, quote=True)
+
+
+def question_html(question: str) -> str:
+    """Return a reader's question."""
+    return f'<h2 class="fn-question">{escape(question)}</h2>'
+
+
+def draft_html(question: str, text: str) -> str:
+    """Return a question and the part of its answer that has come; it is not checked, and nothing in it is a link."""
+    state = "Writing, not checked yet" if text else "Searching the articles"
+    body = f'<div class="fn-draft">{escape(text)}</div>' if text else ""
+    return (
+        f'<article class="fn-turn">{question_html(question)}{body}'
+        f'<p class="fn-working" role="status"><span class="fn-pulse"></span>{state}…</p></article>'
+    )
+
+
+def answer_html(question: str, answer: Answer, turn: int, error: str | None = None) -> str:
+    """Return a question with its checked answer; chips are links `#cite-TURN-N`."""
+    parts = [question_html(question)]
+    if error:
+        parts.append(f'<p class="fn-error" role="alert"><strong>No answer.</strong> {escape(error)}</p>')
+    if answer.status == "not_found":
+        parts.append(f'<p class="fn-none">{escape(answer.text)}</p>')
+    elif answer.sentences:
+        parts.append(f'<div class="fn-answer">{_body(answer, turn)}</div>')
+    warnings = [warning for warning in answer.warnings if warning != error]
+    parts += [f'<p class="fn-warning">{escape(warning)}</p>' for warning in warnings]
+    if answer.sentences:
+        parts.append(_checks(answer))
+    elif answer.evidence.hits:
+        parts.append(_nearest(answer, turn))
+    parts.append(_foot(answer, turn))
+    return f'<article class="fn-turn" id="turn-{turn}">{"".join(parts)}</article>'
+
+
+def error_html(question: str, message: str) -> str:
+    """Return a question that could not be asked, and why."""
+    alert = f'<p class="fn-error" role="alert">{escape(message)}</p>'
+    return f'<article class="fn-turn">{question_html(question)}{alert}</article>'
+
+
+def chip_html(turn: int, n: int) -> str:
+    """Return the link from a sentence to its citation."""
+    return f'<a class="cite" href="#cite-{turn}-{n}"><span class="fn-sr">Footnote </span>{n}</a>'
+
+
+# ---------------------------------------------------------------- the text of an answer
+
+
+def _body(answer: Answer, turn: int) -> str:
+    if answer.model != QUOTES:
+        rendered = _markdown_body(answer, turn)
+        if rendered is not None:
+            return rendered
+    return "".join(f"<p>{_plain_sentence(answer, sentence, turn)}</p>" for sentence in answer.sentences)
+
+
+def _plain_sentence(answer: Answer, sentence: AnswerSentence, turn: int) -> str:
+    """Return a sentence as it stands, chips in place of their marks."""
+    parts, at = [], sentence.start
+    for chip in sentence.chips:
+        parts += [escape(answer.text[at : chip.start].rstrip(" ")), chip_html(turn, chip.n)]
+        at = chip.end
+    text = "".join([*parts, escape(answer.text[at : sentence.end])])
+    return f"{_opening(sentence)}{text}{_closing(sentence)}"
+
+
+def _opening(sentence: AnswerSentence) -> str:
+    return f'<span class="fn-sentence {sentence.verdict}">'
+
+
+def _closing(sentence: AnswerSentence) -> str:
+    if sentence.verdict == "supported":
+        return "</span>"
+    sign, words = _VERDICTS[sentence.verdict]
+    reason = escape(" ".join(sentence.reasons))
+    return f' <span class="fn-verdict" title="{reason}">{sign} {words}</span></span>'
+
+
+def _markdown_body(answer: Answer, turn: int) -> str | None:
+    """Return the answer's Markdown as HTML with chips and verdicts; None where they would get lost in it."""
+    free = [sign for sign in _STAND_INS if sign not in answer.text]
+    if not free:
+        return None
+    sign = free[0]
+    markup: list[str] = []
+    text, at = "", 0
+    for sentence in answer.sentences:
+        code = answer.text[sentence.start : sentence.end].lstrip().startswith("```")
+        places = [(chip.start, chip.end, chip_html(turn, chip.n)) for chip in sentence.chips]
+        if not code:
+            places = [
+                (sentence.start, sentence.start, _opening(sentence)),
+                *places,
+                (sentence.end, sentence.end, _closing(sentence)),
+            ]
+        for start, end, tags in places:
+            before = answer.text[at:start]
+            text += (before.rstrip(" ") if tags.startswith("<a") else before) + sign
+            at = end
+            markup.append(tags)
+    rendered = nh3.clean(_MARKDOWN.render(text + answer.text[at:]), tags=_TAGS, attributes={})
+    pieces = rendered.split(sign)
+    if len(pieces) != len(markup) + 1:
+        return None
+    return pieces[0] + "".join(tags + piece for tags, piece in zip(markup, pieces[1:], strict=True))
+
+
+# ---------------------------------------------------------------- what is said about it
+
+
+def _checks(answer: Answer) -> str:
+    doubtful = [sentence for sentence in answer.sentences if sentence.verdict != "supported"]
+    count = len(answer.sentences)
+    if not doubtful:
+        what = "sentence is" if count == 1 else "sentences are"
+        exactly = "word for word in the articles" if answer.model == QUOTES else "supported by the cited words"
+        return f'<p class="fn-check supported">✓ {count} of {count} {what} {exactly}</p>'
+    items = "".join(
+        f"<li><q>{escape(_shortened(_bare(sentence)))}</q> <strong>{_VERDICTS[sentence.verdict][1]}</strong>: "
+        f"{escape(' '.join(sentence.reasons))}</li>"
+        for sentence in doubtful
+    )
+    summary = f"{len(doubtful)} of {count} sentences not fully supported by the articles"
+    return f'<details class="fn-check doubtful"><summary>{summary}</summary><ol>{items}</ol></details>'
+
+
+def _bare(sentence: AnswerSentence) -> str:
+    """Return the words of a sentence without its marks."""
+    text, at = "", 0
+    for chip in sentence.chips:
+        text += sentence.text[at : chip.start - sentence.start].rstrip(" ")
+        at = chip.end - sentence.start
+    return text + sentence.text[at:]
+
+
+def _nearest(answer: Answer, turn: int) -> str:
+    items = "".join(
+        f'<li><a class="fn-open" href="#evidence-{turn}-{n}"><strong>{escape(hit.source.title)}</strong> '
+        f"{escape(_shortened(' '.join(hit.passage.text.split()), 160))}</a></li>"
+        for n, hit in enumerate(answer.evidence.hits[:3], start=1)
+    )
+    return f'<div class="fn-nearest"><h3>Nearest passages</h3><ul>{items}</ul></div>'
+
+
+def _foot(answer: Answer, turn: int) -> str:
+    hits = len(answer.evidence.hits)
+    cited = len(answer.citations)
+    facts = [f'<a class="fn-sources" href="#sources-{turn}">{hits} passages read, {cited} cited</a>'] if hits else []
+    facts.append("quotes, no model" if answer.model == QUOTES else escape(answer.model))
+    if "total_ms" in answer.timings:
+        took = answer.timings["total_ms"]
+        facts.append(f"{took / 1000:.1f} s" if took >= 100 else f"{took:.0f} ms")
+    if answer.usage:
+        facts.append(f"{sum(answer.usage.values())} tokens")
+    if answer.dropped_marks:
+        facts.append(f"{answer.dropped_marks} invented marks removed")
+    return f'<p class="fn-foot">{" · ".join(facts)}</p>'
+
+
+def _shortened(text: str, most: int = 120) -> str:
+    return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
+
+
+def citations_of(answer: Answer) -> dict[int, list[int]]:
+    """Return the citation numbers of each cited piece of evidence."""
+    ordered = sorted(answer.citations, key=lambda citation: (citation.evidence_n, citation.n))
+    return {n: [item.n for item in group] for n, group in groupby(ordered, key=lambda citation: citation.evidence_n)}
