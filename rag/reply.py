@@ -125,14 +125,15 @@ def _code_end(rest: str, at: int, final: bool) -> int | None:
 
 
 _LINE_HEAD = re.compile(r"\s*(?:>\s*)*(?:[-*+•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)?")
+_TABLE_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?")
 _OWN_LINE = re.compile(r"\s*(?:[-*+•]\s|\d{1,3}[.)]\s|#{1,6}\s|>|\||```|\Z)")
 
 
 def reply_sentences(text: str) -> tuple[Span, ...]:
     """Return the sentences of a reply in Markdown, in order, apart, each with a letter or a digit in it.
 
-    List items, headings and table rows stand alone; markers before them and rules between them belong
-    to no sentence. A block of code is one sentence.
+    List items, headings and table rows stand alone; markers before them, rules between them and the
+    head of a table belong to no sentence. A block of code is one sentence.
     """
     blocks: list[Span] = []
     open_block = False  # the last block is a paragraph that the next line may go on
@@ -151,6 +152,9 @@ def reply_sentences(text: str) -> tuple[Span, ...]:
             open_block = False
         elif not line.strip():
             open_block = False
+        elif _TABLE_RULE.fullmatch(line.strip()):
+            if blocks and text.startswith("|", blocks[-1].start):
+                blocks.pop()
         elif open_block and not _OWN_LINE.match(line):
             blocks[-1] = Span(blocks[-1].start, at)
         else:

@@ -58,7 +58,7 @@ class Chat:
             return
         stop = self._stops[session] = threading.Event()
         try:
-            yield View(None, draft_html(question, ""), None, turns, busy=True)
+            yield View(None, draft_html(question, "", self._library.model), None, turns, busy=True)
             turn = None
             text, drawn = "", 0.0
             try:
@@ -69,7 +69,7 @@ class Chat:
                     text += part
                     if time.monotonic() - drawn >= _REDRAW:
                         drawn = time.monotonic()
-                        yield View(None, draft_html(question, text), None, turns, busy=True)
+                        yield View(None, draft_html(question, text, self._library.model), None, turns, busy=True)
             except ProviderError as error:
                 turn = Turn(question, error.answer, str(error))
             except FootnoteError as error:

@@ -40,13 +40,14 @@ def question_html(question: str) -> str:
     return f'<h2 class="fn-question">{escape(question)}</h2>'
 
 
-def draft_html(question: str, text: str) -> str:
+def draft_html(question: str, text: str, model: str) -> str:
     """Return a question and the part of its answer that has come; it is not checked, and nothing in it is a link."""
     state = "Writing, not checked yet" if text else "Searching the articles"
-    body = f'<div class="fn-draft">{escape(text)}</div>' if text else ""
+    body = f"<p>{escape(text)}</p>" if model == QUOTES else _markdown(text)
+    draft = f'<div class="fn-draft">{body}</div>' if text else ""
     return (
-        f'<article class="fn-turn">{question_html(question)}{body}'
-        f'<p class="fn-working" role="status"><span class="fn-pulse"></span>{state}…</p></article>'
+        f'<article class="fn-turn">{question_html(question)}{draft}'
+        f'<p class="fn-working"><span class="fn-pulse"></span>{state} …</p></article>'
     )
 
 
@@ -77,7 +78,7 @@ def error_html(question: str, message: str) -> str:
 
 def chip_html(turn: int, n: int) -> str:
     """Return the link from a sentence to its citation."""
-    return f'<a class="cite" href="#cite-{turn}-{n}"><span class="fn-sr">Footnote </span>{n}</a>'
+    return f'<a class="cite" href="#cite-{turn}-{n}" aria-label="Footnote {n}">{n}</a>'
 
 
 # ---------------------------------------------------------------- the text of an answer
@@ -98,19 +99,11 @@ def _plain_sentence(answer: Answer, sentence: AnswerSentence, turn: int) -> str:
         parts += [escape(answer.text[at : chip.start].rstrip(" ")), chip_html(turn, chip.n)]
         at = chip.end
     text = "".join([*parts, escape(answer.text[at : sentence.end])])
-    return f"{_opening(sentence)}{text}{_closing(sentence)}"
+    return f'<span class="fn-sentence {sentence.verdict}">{text}{_flag(sentence)}</span>'
 
 
-def _opening(sentence: AnswerSentence) -> str:
-    return f'<span class="fn-sentence {sentence.verdict}">'
-
-
-def _closing(sentence: AnswerSentence) -> str:
-    if sentence.verdict == "supported":
-        return "</span>"
-    sign, words = _VERDICTS[sentence.verdict]
-    reason = escape(" ".join(sentence.reasons))
-    return f' <span class="fn-verdict" title="{reason}">{sign} {words}</span></span>'
+def _markdown(text: str) -> str:
+    return nh3.clean(_MARKDOWN.render(text), tags=_TAGS, attributes={})
 
 
 def _markdown_body(answer: Answer, turn: int) -> str | None:
@@ -122,24 +115,40 @@ def _markdown_body(answer: Answer, turn: int) -> str | None:
     markup: list[str] = []
     text, at = "", 0
     for sentence in answer.sentences:
-        code = answer.text[sentence.start : sentence.end].lstrip().startswith("```")
-        places = [(chip.start, chip.end, chip_html(turn, chip.n)) for chip in sentence.chips]
-        if not code:
-            places = [
-                (sentence.start, sentence.start, _opening(sentence)),
-                *places,
-                (sentence.end, sentence.end, _closing(sentence)),
-            ]
-        for start, end, tags in places:
+        for start, end, tags in _places(answer, sentence, turn):
             before = answer.text[at:start]
-            text += (before.rstrip(" ") if tags.startswith("<a") else before) + sign
+            text += (before.rstrip(" ") if end > start else before) + sign
             at = end
             markup.append(tags)
-    rendered = nh3.clean(_MARKDOWN.render(text + answer.text[at:]), tags=_TAGS, attributes={})
-    pieces = rendered.split(sign)
+    pieces = _markdown(text + answer.text[at:]).split(sign)
     if len(pieces) != len(markup) + 1:
         return None
     return pieces[0] + "".join(tags + piece for tags, piece in zip(markup, pieces[1:], strict=True))
+
+
+def _places(answer: Answer, sentence: AnswerSentence, turn: int) -> list[tuple[int, int, str]]:
+    """Return what to put where in a sentence's Markdown: start and end of what it replaces, and the markup.
+
+    A block of code gets none, it would show it as text. A table row must keep its outer bars outermost.
+    """
+    source = answer.text[sentence.start : sentence.end]
+    if source.startswith(("```", "   ```")):
+        return []
+    chips = [(chip.start, chip.end, chip_html(turn, chip.n)) for chip in sentence.chips]
+    if source.startswith("|"):
+        end = sentence.start + len(source.rstrip().removesuffix("|"))
+        return [chip for chip in chips if chip[1] <= end] + [(end, end, _flag(sentence))]
+    opening = (sentence.start, sentence.start, f'<span class="fn-sentence {sentence.verdict}">')
+    return [opening, *chips, (sentence.end, sentence.end, f"{_flag(sentence)}</span>")]
+
+
+def _flag(sentence: AnswerSentence) -> str:
+    """Return the words that mark a sentence which is not supported; nothing for one that is."""
+    if sentence.verdict == "supported":
+        return ""
+    sign, words = _VERDICTS[sentence.verdict]
+    reason = escape(" ".join(sentence.reasons))
+    return f'<span class="fn-verdict {sentence.verdict}" title="{reason}">{sign} {words}</span>'
 
 
 # ---------------------------------------------------------------- what is said about it
@@ -181,8 +190,9 @@ def _nearest(answer: Answer, turn: int) -> str:
 
 def _foot(answer: Answer, turn: int) -> str:
     hits = len(answer.evidence.hits)
-    cited = len(answer.citations)
-    facts = [f'<a class="fn-sources" href="#sources-{turn}">{hits} passages read, {cited} cited</a>'] if hits else []
+    notes = len(answer.citations)
+    facts = [f'<a class="fn-sources" href="#sources-{turn}">{hits} passages found</a>'] if hits else []
+    facts.append(f"{notes} footnote{'s' * (notes != 1)}")
     facts.append("quotes, no model" if answer.model == QUOTES else escape(answer.model))
     if "total_ms" in answer.timings:
         took = answer.timings["total_ms"]
@@ -190,7 +200,7 @@ def _foot(answer: Answer, turn: int) -> str:
     if answer.usage:
         facts.append(f"{sum(answer.usage.values())} tokens")
     if answer.dropped_marks:
-        facts.append(f"{answer.dropped_marks} invented marks removed")
+        facts.append(f"invented marks removed: {answer.dropped_marks}")
     return f'<p class="fn-foot">{" · ".join(facts)}</p>'
 
 

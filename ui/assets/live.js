@@ -10,6 +10,15 @@ announcer.className = 'fn-sr';
 announcer.setAttribute('role', 'status');
 scroll.after(announcer);
 
+// The buttons of the question box come and go, and bring no name for who cannot see them.
+const box = document.getElementById('fn-ask');
+function name_buttons() {
+  box.querySelectorAll('.submit-button').forEach((button) => button.setAttribute('aria-label', 'Ask'));
+  box.querySelectorAll('.stop-button').forEach((button) => button.setAttribute('aria-label', 'Stop the answer'));
+}
+new MutationObserver(name_buttons).observe(box, { childList: true, subtree: true });
+name_buttons();
+
 let follow = true;
 scroll.addEventListener('scroll', () => {
   follow = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
@@ -33,7 +42,8 @@ watch('value', () => {
     }
     const answer = last();
     if (!answer) return;
-    if (follow) scroll.scrollTop = answer.offsetTop - 12; // an answer is read from its beginning
+    const above = answer.getBoundingClientRect().top - scroll.getBoundingClientRect().top;
+    if (follow) scroll.scrollTop += above - 12; // an answer is read from its beginning
     const said = answer.querySelector('.fn-answer, .fn-none, .fn-error');
     const check = answer.querySelector('.fn-check.supported, .fn-check summary');
     announcer.textContent = [said, check].filter(Boolean).map((part) => part.textContent).join(' ');
