@@ -36,6 +36,7 @@ class Scripted:
     reset: bool = False  # the connection is torn down after the pieces
     raw: bytes | Sequence[bytes] | None = None  # sent after the headers, in place of everything else; or its packets
     hang_up: bool = False  # the connection is closed before any byte
+    keep_alive: bool = False  # after a body, the connection stays open for more
 
 
 @dataclass
@@ -76,7 +77,11 @@ def event(delta: dict[str, Any], finish: str | None = None, **others: Any) -> by
         "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
         **others,
     }
-    return b"data: " + json.dumps(chunk, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n\n"
+    try:
+        data = json.dumps(chunk, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can name and UTF-8 cannot
+        data = json.dumps(chunk).encode()
+    return b"data: " + data + b"\n\n"
 
 
 def events(text: str, finish: str | None = "stop") -> bytes:
@@ -90,6 +95,7 @@ class Provider:
     def __init__(self, *script: Scripted) -> None:
         self.script = list(script)
         self.requests: list[Request] = []
+        self.connections = 0  # open now
         self._lock = threading.Lock()
         provider = self
 
@@ -109,16 +115,19 @@ class Provider:
                     request.closed_early = time.monotonic() - request.began
                 request.over.set()
 
-            do_GET = do_POST  # what a redirect may become
+            def do_GET(self) -> None:  # what a redirect may become
+                self.do_POST()
 
             def _reply(self, reply: Scripted) -> None:
                 self._pause(reply.delay)
-                self.close_connection = True
+                self.close_connection = not reply.keep_alive
                 if reply.hang_up:
                     return
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
+                if not reply.keep_alive:
+                    self.send_header("connection", "close")
                 if reply.body is not None:
                     data = reply.body.encode("utf-8", "surrogatepass")
                     if "content-type" not in reply.headers:
@@ -128,7 +137,6 @@ class Provider:
                     self.wfile.write(data)
                     return
                 self.send_header("content-type", "text/event-stream")
-                self.send_header("connection", "close")
                 self.end_headers()
                 for i, packet in enumerate(_packets(reply)):
                     self._pause(reply.between if i else 0)
@@ -148,7 +156,14 @@ class Provider:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
+            def setup(self) -> None:
+                super().setup()
+                with provider._lock:
+                    provider.connections += 1
+
             def finish(self) -> None:
+                with provider._lock:
+                    provider.connections -= 1
                 with suppress(OSError):
                     super().finish()
 

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from rag.app import Footnote, open_library
-from rag.errors import BusyError, InputError, StoreError
+from rag.errors import BusyError, InputError, StoreError, UsageError
 from rag.ledger import FILE_NAME
 from rag.status import library_status
+from rag.types import Answer
 from tests.conftest import ROOT
+from tests.provider import Scripted, serving, words
 
 Open = Callable[..., Footnote]
 QUESTION = "How long is the bridge at Ostvik?"
@@ -47,6 +49,38 @@ def test_an_answer_survives_closing_and_opening(open_at: Open) -> None:
     with open_at() as library:
         second = library.ask(QUESTION)
     assert first.to_dict() | {"timings": None} == second.to_dict() | {"timings": None}
+
+
+def test_the_stream_gives_the_text_without_marks_and_then_the_same_answer(open_at: Open) -> None:
+    with open_at() as library:
+        library.sync()
+        *pieces, streamed = library.stream(QUESTION)
+        answer = library.ask(QUESTION)
+    assert isinstance(streamed, Answer)
+    assert streamed.to_dict() | {"timings": None} == answer.to_dict() | {"timings": None}
+    quotes = [answer.citations[n - 1].quote for sentence in answer.sentences for n in sentence.citations]
+    assert "".join(str(piece) for piece in pieces) == "\n\n".join(quotes)
+
+
+def test_a_model_answers_where_one_is_set_and_its_sentences_are_checked(open_at: Open) -> None:
+    reply = "The bridge at Ostvik is 412 metres long [1][9]. It is 97 years old [1]."
+    with serving(Scripted(words(reply))) as provider:
+        models = {"local": {"base_url": provider.base_url, "context_window": 4096}}
+        with open_at(model="local", models=models) as library:
+            library.sync()
+            *pieces, answer = library.stream(QUESTION)
+    assert isinstance(answer, Answer)
+    assert "".join(str(piece) for piece in pieces) == "The bridge at Ostvik is 412 metres long. It is 97 years old."
+    assert (library.model, answer.model, answer.dropped_marks) == ("local", "local", 1)
+    assert [sentence.verdict for sentence in answer.sentences] == ["supported", "unsupported"]
+    assert "It is 412 metres long." in {answer.citations[n - 1].quote for n in answer.sentences[0].citations}
+
+
+def test_an_unknown_model_is_refused_and_the_library_left_free(open_at: Open) -> None:
+    with pytest.raises(UsageError, match="nobody"):
+        open_at(model="nobody")
+    with open_at() as library:
+        assert library.owner_pid is None
 
 
 def test_citations_quote_the_article_word_for_word(open_at: Open) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from rag.cli import main
+from tests.provider import Provider, Scripted, error, serving, words
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -60,6 +61,57 @@ def test_text_output_shows_the_quote_and_its_place(run: Run) -> None:
     assert code == 0
     assert "412 metres long. [1]" in out or "412 metres long. [2]" in out
     assert "bridge.md, 2024-03-01, characters" in out
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
+    """A model that is set in the environment; its script is to be filled."""
+    with serving() as provider:
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
+        monkeypatch.setenv("FOOTNOTE_MODEL", "local")
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        yield provider
+
+
+def test_each_sentence_of_a_model_is_printed_with_its_verdict_and_reasons(run: Run, model: Provider) -> None:
+    model.script = [Scripted(words("The bridge at Ostvik was opened in 1931 [1]. It has 97 towers [1]. Come soon."))]
+    code, out, err = run("ask", "When was the bridge at Ostvik opened?")
+    assert (code, err) == (0, "")
+    assert "✓ The bridge at Ostvik was opened in 1931 [1]." in out
+    assert "? It has 97 towers [2].\n  (unsupported: The number 97 is not in the cited passage.)" in out
+    assert "? Come soon.\n  (unsupported: The sentence has no citation.)" in out
+
+
+def test_a_cut_answer_exits_7_and_says_so(run: Run, model: Provider) -> None:
+    model.script = [Scripted(words("The bridge at Ostvik was opened in 1931 [1]. It"), finish="length")]
+    code, out, err = run("ask", "When was the bridge at Ostvik opened?", "--json")
+    answer = json.loads(out)
+    assert (code, answer["status"]) == (7, "incomplete")
+    assert "not complete" in answer["warnings"][0]
+    assert "not complete" in err
+
+
+def test_a_model_that_fails_exits_4_and_shows_what_was_found(run: Run, model: Provider) -> None:
+    model.script = [error("no such model", 404)]
+    code, out, err = run("ask", "When was the bridge at Ostvik opened?")
+    assert code == 4
+    assert out.startswith("Nearest passages:")
+    assert "1931" in out
+    assert "local" in err
+    answer = json.loads(run("ask", "When was the bridge at Ostvik opened?", "--json")[1])
+    assert (answer["status"], answer["text"], answer["sentences"]) == ("incomplete", "", [])
+    assert answer["evidence"]
+
+
+def test_a_question_off_the_subject_never_reaches_the_model(run: Run, model: Provider) -> None:
+    assert run("ask", "Which team won the ice hockey final in Toronto?")[0] == 1
+    assert not model.requests
+
+
+def test_no_model_can_steer_the_terminal(run: Run, model: Provider) -> None:
+    model.script = [Scripted(["The bridge \x1b[31mat\x1b[0m Ostvik \u202eis\x9b2J long [1]."])]
+    _, out, err = run("ask", "How long is the bridge at Ostvik?")
+    assert not {"\x1b", "\x9b", "\u202e"} & set(out + err)
 
 
 def test_not_found_exits_1_and_shows_the_nearest_passages(run: Run) -> None:
@@ -113,6 +165,9 @@ def test_options_count_before_and_after_the_command(
         (["ask"], 2, "question"),
         (["dance"], 2, "dance"),
         (["ask", "Who?", "--top-k", "0"], 2, "1 to 50"),
+        (["serve", "--port", "0"], 2, "1 to 65535"),
+        (["serve", "--port", "65536"], 2, "1 to 65535"),
+        (["serve", "--port", "８"], 2, "1 to 65535"),
         ([], 2, "COMMAND"),
     ],
 )
@@ -175,8 +230,9 @@ def test_a_busy_library_answers_and_refuses_to_sync(run: Run, tmp_path: Path) ->
         code, out, err = run("ask", "How long is the bridge at Ostvik?")
         assert (code, str(process.pid) in err) == (0, True)
         assert "412 metres" in out
-        code, out, err = run("sync")
-        assert (code, out, str(process.pid) in err) == (6, "", True)
+        for command in ("sync", "serve"):
+            code, out, err = run(command)
+            assert (code, out, str(process.pid) in err) == (6, "", True)
         process.kill()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.config import FILE_NAME, PREFIX, Settings, load_settings, variables
+from rag.config import FILE_NAME, PREFIX, ModelSettings, Settings, load_settings, variables
 from rag.errors import UsageError
 
 
@@ -40,6 +40,11 @@ def test_every_variable_reaches_its_setting(tmp_path: Path) -> None:
     values = {
         "FOOTNOTE_LIBRARY": "Bücher",
         "FOOTNOTE_ARTICLES": "文章",
+        "FOOTNOTE_MODEL": "big, openai/small",
+        "FOOTNOTE_ANSWER_MAX_TOKENS": "500",
+        "FOOTNOTE_ANSWER_TIMEOUT": "60.5",
+        "FOOTNOTE_ANSWER_FIRST_TOKEN_TIMEOUT": "10.0",
+        "FOOTNOTE_ANSWER_STALL_TIMEOUT": "5.0",
         "FOOTNOTE_EMBEDDER_PATH": "models/mini",
         "FOOTNOTE_PASSAGES_MAX_TOKENS": "128",
         "FOOTNOTE_RETRIEVAL_TOP_K": "5",
@@ -54,6 +59,15 @@ def test_every_variable_reaches_its_setting(tmp_path: Path) -> None:
         assert str(found) == values[name]
 
 
+def test_models_are_described_in_the_file_and_chosen_in_either_place(tmp_path: Path) -> None:
+    write(tmp_path, 'model = "big"\n[models.big]\nbase_url = "http://127.0.0.1:1/v1"\nin_house = true\n')
+    settings = load_settings({}, tmp_path)
+    assert settings.model == "big"
+    assert settings.models["big"] == ModelSettings(base_url="http://127.0.0.1:1/v1", in_house=True)
+    assert load_settings({"FOOTNOTE_MODEL": "other"}, tmp_path).model == "other"
+    assert not any(name.startswith("FOOTNOTE_MODELS") for name in variables())
+
+
 @pytest.mark.parametrize("value", ["", "  "])
 def test_a_variable_set_to_nothing_is_not_set(tmp_path: Path, value: str) -> None:
     write(tmp_path, 'library = "of file"\n')
@@ -62,7 +76,9 @@ def test_a_variable_set_to_nothing_is_not_set(tmp_path: Path, value: str) -> Non
     assert settings.retrieval.top_k == Settings().retrieval.top_k
 
 
-@pytest.mark.parametrize("name", ["FOOTNOTE_TOP_K", "FOOTNOTE_RETRIEVAL", "FOOTNOTE_LIBRARY_", "FOOTNOTE_"])
+@pytest.mark.parametrize(
+    "name", ["FOOTNOTE_TOP_K", "FOOTNOTE_RETRIEVAL", "FOOTNOTE_LIBRARY_", "FOOTNOTE_MODELS", "FOOTNOTE_"]
+)
 def test_an_unknown_variable_is_refused_by_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"^{name} is not a setting.*FOOTNOTE_RETRIEVAL_TOP_K"):
         load_settings({name: "5"}, tmp_path)
@@ -76,6 +92,10 @@ def test_an_unknown_variable_is_refused_by_name(tmp_path: Path, name: str) -> No
         ("[retreival]\ntop_k = 5\n", "retreival"),
         ("retrieval = 5\n", "retrieval"),
         ("[library]\npath = 'x'\n", "library"),
+        ("[models]\nbig = 'x'\n", r"models\.big"),
+        ("[models.big]\nmodle = 'x'\n", r"models\.big\.modle"),
+        ("[models.big]\ncontext_window = 100\n", r"models\.big\.context_window"),
+        ("[models.big]\napi_key = 'secret'\n", r"models\.big\.api_key"),
     ],
 )
 def test_an_unknown_name_or_shape_in_the_file_is_refused_by_place(tmp_path: Path, text: str, where: str) -> None:
@@ -97,6 +117,12 @@ def test_an_unknown_name_or_shape_in_the_file_is_refused_by_place(tmp_path: Path
         ("PASSAGES_MAX_TOKENS", "63"),
         ("PASSAGES_MAX_TOKENS", "257"),
         ("QUOTES_MAX_SENTENCES", "11"),
+        ("ANSWER_MAX_TOKENS", "15"),
+        ("ANSWER_MAX_TOKENS", "32769"),
+        ("ANSWER_TIMEOUT", "0"),
+        ("ANSWER_TIMEOUT", "inf"),
+        ("ANSWER_FIRST_TOKEN_TIMEOUT", "nan"),
+        ("ANSWER_STALL_TIMEOUT", "-1"),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_place(tmp_path: Path, name: str, value: str) -> None:

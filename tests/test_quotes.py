@@ -8,9 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.quotes import quote
+from rag.types import Draft
 from tests.evidence import evidence, hit
 
 _WORDS = st.text(alphabet="abcdefgh 。.!? \n", min_size=0, max_size=200)
+
+
+def sentences(draft: Draft) -> list[str]:
+    return [draft.text[span.start : span.end] for span in draft.sentences]
 
 
 def test_the_sentence_with_the_words_of_the_question_is_quoted() -> None:
@@ -18,22 +23,23 @@ def test_the_sentence_with_the_words_of_the_question_is_quoted() -> None:
         "How long is the bridge?", hit("It was opened in 1931. The bridge is 412 metres long. Ferries run.")
     )
     draft = quote(found, max_sentences=1)
-    assert [sentence.text for sentence in draft.sentences] == ["The bridge is 412 metres long."]
+    assert sentences(draft) == ["The bridge is 412 metres long."]
 
 
 def test_a_sentence_counts_for_the_name_in_the_sentence_before() -> None:
     text = "The Ostvik repair took a year. It cost 3.5 million. Ferries run on Sundays. A school is near."
     draft = quote(evidence("What was the Ostvik repair cost?", hit(text)), max_sentences=2)
-    assert [sentence.text for sentence in draft.sentences] == ["The Ostvik repair took a year.", "It cost 3.5 million."]
+    assert sentences(draft) == ["The Ostvik repair took a year.", "It cost 3.5 million."]
 
 
 def test_quotes_stand_in_reading_order_with_the_best_article_first() -> None:
     weak = hit("The bridge is old. The bridge is grey.", "weak.md", score=0.8)
     strong = hit("A bridge is long. Bridge bridge length is 412 metres.", "strong.md", score=1.0, similarity=0.9)
     draft = quote(evidence("What is the length of the bridge?", weak, strong), max_sentences=3)
-    places = [cite for sentence in draft.sentences for cite in sentence.cites]
-    assert places[0].n == 2
-    for earlier, later in pairwise(places):
+    assert draft.marks[0].n == 2
+    for earlier, later in pairwise(draft.marks):
+        assert earlier.span is not None
+        assert later.span is not None
         assert earlier.n != later.n or earlier.span < later.span
 
 
@@ -47,11 +53,12 @@ def test_sentences_far_behind_the_best_are_left_out() -> None:
     best = hit("The bridge at Ostvik is 412 metres long.", similarity=0.9)
     poor = hit("Cats sleep.", "b.md", score=0.1, similarity=0.05)
     draft = quote(evidence("How long is the bridge at Ostvik?", best, poor), max_sentences=3)
-    assert [sentence.cites[0].n for sentence in draft.sentences] == [1]
+    assert [mark.n for mark in draft.marks] == [1]
 
 
 def test_no_evidence_gives_no_sentence() -> None:
-    assert quote(evidence("How long is the bridge?"), max_sentences=3).sentences == ()
+    draft = quote(evidence("How long is the bridge?"), max_sentences=3)
+    assert (draft.text, draft.sentences, draft.marks) == ("", (), ())
 
 
 @given(
@@ -63,6 +70,8 @@ def test_every_quote_is_the_text_at_its_span(texts: list[str], question: str, mo
     hits = [hit(text, f"{i}.md") for i, text in enumerate(texts)]
     draft = quote(evidence(question, *hits), most)
     assert len(draft.sentences) <= most
-    for sentence in draft.sentences:
-        ((n, span),) = sentence.cites
-        assert hits[n - 1].passage.quote(span) == sentence.text
+    assert draft.text == draft.raw == "\n\n".join(sentences(draft))
+    for place, text, mark in zip(draft.sentences, sentences(draft), draft.marks, strict=True):
+        assert mark.span is not None
+        assert mark.at == place.end
+        assert hits[mark.n - 1].passage.quote(mark.span) == text

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,7 +169,8 @@ def test_coverage_is_the_share_of_the_weight_whatever_the_word_form() -> None:
 def hit(covered: float, similarities: tuple[float, ...]) -> Hit:
     passage = Passage("a", "h", 0, 1, "x", "", (Span(0, 1),))
     source = Source("a", "a.md", "A", None, None, None, None, "public", "h")
-    return Hit(passage, source, 1.0, Features(0.0, 0.0, similarities, covered, 1, None))
+    features = Features(0.0, 0.0, similarities, covered, 1, None)
+    return Hit(passage, source, 1.0, features, np.ones((len(similarities), 1), np.float32))
 
 
 HITS = st.lists(

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import FrozenInstanceError, replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +40,7 @@ def hit(item: Passage, score: float = 0.123456) -> Hit:
     source = Source(
         item.article_id, "bridge.md", "Bridges", "2024-03-01", None, "en", None, "public", item.content_hash
     )
-    return Hit(item, source, score, Features(1.0, 0.5, (0.5,), 1.0, 1, None))
+    return Hit(item, source, score, Features(1.0, 0.5, (0.5,), 1.0, 1, None), np.ones((1, 2), np.float32))
 
 
 def evidence(*hits: Hit, question: str = "How long?") -> Evidence:
@@ -119,6 +120,13 @@ def test_equal_evidence_has_an_equal_hash_whatever_its_scores() -> None:
     assert evidence(one, two).hash != evidence(two, one).hash
     assert evidence(one).hash != evidence(one, two).hash
     assert evidence(one).hash != evidence(one, question="How wide?").hash
+
+
+def test_hits_are_equal_and_shown_without_their_vectors() -> None:
+    one = hit(passage())
+    other = replace(one, sentence_vectors=np.zeros((1, 2), np.float32))
+    assert one == other
+    assert "array" not in repr(one)
 
 
 def answer() -> Answer:

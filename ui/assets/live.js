@@ -1,6 +1,5 @@
 // The answer that is being written: keep its end in view while the reader is there; say when it is ready.
 const scroll = document.getElementById('fn-scroll');
-const history = document.getElementById('fn-history');
 scroll.setAttribute('role', 'region');
 scroll.setAttribute('aria-label', 'Conversation');
 scroll.tabIndex = 0;
@@ -11,13 +10,13 @@ announcer.setAttribute('role', 'status');
 scroll.after(announcer);
 
 // The buttons of the question box come and go, and bring no name for who cannot see them.
-const box = document.getElementById('fn-ask');
-function name_buttons() {
-  box.querySelectorAll('.submit-button').forEach((button) => button.setAttribute('aria-label', 'Ask'));
-  box.querySelectorAll('.stop-button').forEach((button) => button.setAttribute('aria-label', 'Stop the answer'));
+const chat = document.getElementById('fn-chat');
+function nameButtons() {
+  chat.querySelectorAll('.submit-button').forEach((button) => button.setAttribute('aria-label', 'Ask'));
+  chat.querySelectorAll('.stop-button').forEach((button) => button.setAttribute('aria-label', 'Stop the answer'));
 }
-new MutationObserver(name_buttons).observe(box, { childList: true, subtree: true });
-name_buttons();
+new MutationObserver(nameButtons).observe(chat, { childList: true, subtree: true });
+nameButtons();
 
 let follow = true;
 scroll.addEventListener('scroll', () => {
@@ -25,7 +24,7 @@ scroll.addEventListener('scroll', () => {
 });
 
 function last() {
-  const turns = history.querySelectorAll('.fn-turn');
+  const turns = document.querySelectorAll('#fn-history .fn-turn');
   return turns[turns.length - 1];
 }
 
