@@ -76,7 +76,9 @@ class CitedQueryEngine(BaseQueryEngine):
             try:
                 for part in self._answerer(evidence, stopped):
                     if isinstance(part, Draft):
+                        drafted = time.perf_counter()
                         answer = self._checked(part, evidence)
+                        timings["verify_ms"] = _since(drafted)
                     else:
                         timings.setdefault("first_token_ms", _since(began))
                         yield part

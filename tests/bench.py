@@ -18,6 +18,8 @@ from rag import chunk, load
 from rag.app import open_library
 from rag.config import Settings
 from rag.embed import MAX_TOKENS, MiniLMEmbedding
+from rag.types import Answer
+from tests.provider import Scripted, serving, words
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "docs_store"
@@ -27,6 +29,8 @@ COLD_STARTS = 5
 QUESTIONS = 50
 COPIES = 12
 BATCH = 128
+PROVIDER_DELAY = 0.1  # seconds
+ANSWER = "Samsung restricted generative AI tools on company devices in May 2023 [1]."
 
 
 # A small process of its own: a child's peak memory counts that of the process it was started from.
@@ -75,6 +79,32 @@ def retrieval(library: Path) -> list[tuple[str, str]]:
             f"retrieval, {len(questions)} questions, {passages} passages",
             f"p50 {statistics.median(took):.1f} ms, p95 {spread[-1]:.1f} ms",
         )
+    ]
+
+
+def first_token(library: Path) -> list[tuple[str, str]]:
+    """Time the first text of a model's answer, less what the provider and the retrieval take of it."""
+    questions = ("Who founded Midjourney?", "What did Alpaca cost?", "How many requests does Sieve handle?")
+    took, checked = [], []
+    with serving(Scripted(words(f"{ANSWER} " * 5), delay=PROVIDER_DELAY)) as provider:
+        models = {"scripted": {"base_url": provider.base_url}}
+        settings = {"library": library, "articles": SAMPLES, "model": "scripted", "models": models}
+        with open_library(Settings.model_validate(settings)) as opened:
+            for question in questions * 10:
+                began = time.perf_counter()
+                parts = opened.stream(question)
+                next(parts)
+                first = (time.perf_counter() - began) * 1000
+                *_, answer = parts
+                assert isinstance(answer, Answer)
+                took.append(first - PROVIDER_DELAY * 1000 - answer.timings["retrieve_ms"])
+                checked.append(answer.timings["verify_ms"] / len(answer.sentences))
+    return [
+        (
+            "first token of a model, our share (provider and retrieval taken off)",
+            f"first question {took[0]:.0f} ms, then p50 {statistics.median(took[1:]):.1f} ms",
+        ),
+        ("citing and verifying, each sentence", f"p50 {statistics.median(checked):.1f} ms"),
     ]
 
 
@@ -132,7 +162,7 @@ def main() -> None:
         with open_library(Settings(library=library, articles=SAMPLES)) as opened:
             opened.sync()
         (Path(folder) / "sync").mkdir()
-        rows = [*cold_start(library), *retrieval(library), *sync(Path(folder) / "sync")]
+        rows = [*cold_start(library), *retrieval(library), *first_token(library), *sync(Path(folder) / "sync")]
     text = table(rows)
     (OUTPUT / "speed.md").write_text(text, encoding="utf-8")
     print(text)

@@ -62,7 +62,7 @@ class ChatModel:
         self.max_tokens = min(limits.max_tokens, spec.context_window // 4)
         self._spec = spec
         self._limits = limits
-        self._llm: OpenAILike | None = None
+        self._llm = _connect(spec, limits)
         # Less what this server turns out not to take, by its own error message.
         self._options: dict[str, Any] = {
             "max_tokens": self.max_tokens,
@@ -128,7 +128,7 @@ class ChatModel:
     async def _send(self, messages: Sequence[tuple[str, str]], reply: Reply) -> None:
         """Send one request and read its reply, to the end or until no more of it is wanted."""
         chat = [ChatMessage(role=role, content=text) for role, text in messages]
-        stream = await self._server().astream_chat(chat, **self._options)
+        stream = await self._llm.astream_chat(chat, **self._options)
         limit = self._limits.first_token_timeout
         try:
             while reply.cut is None:
@@ -163,25 +163,25 @@ class ChatModel:
         error = ProviderError(f"The model {self.name} gave an empty reply. Ask again.", retryable=True)
         return Failure(error, try_again=request == 1)  # a second empty reply is its answer
 
-    def _server(self) -> OpenAILike:
-        if self._llm is None:
-            local = urlsplit(self._spec.base_url).hostname in ("localhost", "127.0.0.1", "::1")
-            times = httpx.Timeout(self._limits.timeout, connect=_CONNECT)
-            client = openai.AsyncOpenAI(
-                base_url=self._spec.base_url,
-                api_key=self._spec.key or "none",
-                max_retries=0,
-                timeout=times,
-                # A redirect would carry the key elsewhere; a proxy is for what is not on this machine.
-                http_client=httpx.AsyncClient(timeout=times, follow_redirects=False, trust_env=not local),
-            )
-            self._llm = OpenAILike(
-                model=self._spec.model,
-                api_base=self._spec.base_url,
-                api_key="kept by the client",
-                is_chat_model=True,
-                context_window=self.context_window,
-                max_retries=0,
-                async_openai_client=client,
-            )
-        return self._llm
+
+def _connect(spec: ModelSpec, limits: AnswerSettings) -> OpenAILike:
+    local = urlsplit(spec.base_url).hostname in ("localhost", "127.0.0.1", "::1")
+    times = httpx.Timeout(limits.timeout, connect=_CONNECT)
+    client = openai.AsyncOpenAI(
+        base_url=spec.base_url,
+        api_key=spec.key or "none",
+        max_retries=0,
+        timeout=times,
+        # A redirect would carry the key elsewhere; a proxy is for what is not on this machine.
+        http_client=httpx.AsyncClient(timeout=times, follow_redirects=False, trust_env=not local),
+    )
+    _ = client.chat.completions  # imported on first use: now, not while a reader waits
+    return OpenAILike(
+        model=spec.model,
+        api_base=spec.base_url,
+        api_key="kept by the client",
+        is_chat_model=True,
+        context_window=spec.context_window,
+        max_retries=0,
+        async_openai_client=client,
+    )
