@@ -22,7 +22,7 @@ def hit(
     score: float = 1.0,
     similarity: float = 0.5,
     *,
-    vectors: Sequence[Sequence[float]] | None = None,
+    vectors: Sequence[Vector] | None = None,
     context: str = "Title. ",
     title: str = "Title",
     published: str | None = "2025-01-02",
@@ -32,7 +32,7 @@ def hit(
     passage = Passage(f"id-{source}", "sha256:00", start, start + len(text), text, context, spans)
     about = Source(f"id-{source}", source, title, published, None, "en", None, "public", "sha256:00")
     features = Features(1.0, similarity, (similarity,) * len(spans), 1.0, 1, 1)
-    rows = np.array([SAME] * len(spans) if vectors is None else vectors, np.float32).reshape(len(spans), -1)
+    rows = np.array([meaning(*SAME)] * len(spans) if vectors is None else vectors).reshape(len(spans), -1)
     return Hit(passage, about, score, features, rows)
 
 

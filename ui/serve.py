@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -97,7 +99,10 @@ def serve(library: Footnote, host: str, port: int, started: Callable[[str], None
     config = uvicorn.Config(build_app(library, host), log_level="warning", timeout_graceful_shutdown=5)
     shown = f"[{host}]" if ":" in host else host
     started(f"http://{shown}:{port}")
-    uvicorn.Server(config).run(sockets=[listener])
+    # uvicorn raises the signal that stopped it once more: that must not cost the library its closing.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
