@@ -70,12 +70,12 @@ class Footnote:
             self.articles = _bound_folder(self._ledger, settings)
             self._embedder = MiniLMEmbedding(settings.embedder.path)
             self._check_embedder()
+            answerer, self.model = _answerer(settings)
         except BaseException:
             self.close()
             raise
         search = self._owned[1] if self._owned else exact_index(self._ledger)
         self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval)
-        answerer, self.model = _answerer(settings)
         self._engine = CitedQueryEngine(self._retriever, answerer, self.model, self._check)
 
     @property

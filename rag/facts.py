@@ -5,33 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from rag.text import index_terms
+from rag.text import CJK, index_terms
 
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "january jan", "february feb", "march mar", "april apr", "may", "june jun", "july jul", "august aug",
-            "september sept sep", "october oct", "november nov", "december dec",
-        ),
-        start=1,
-    )
-    for name in names.split()
-}  # fmt: skip
-_MONTH = r"(?P<month>" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\b\.?"
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\b"
-_YEAR = r"(?P<year>(?:1\d|20)\d\d)\b"
-_DATES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"\b{_YEAR}-(?P<number>\d{{1,2}})-{_DAY}",
-        rf"{_YEAR}\s*年\s*(?P<number>\d{{1,2}})\s*月(?:\s*(?P<day>\d{{1,2}})\s*[日号])?".replace(r"\b", ""),
-        r"(?P<number>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*[日号]",
-        rf"\b{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+{_YEAR})?",
-        rf"\b{_MONTH}\s+{_DAY}(?:,?\s+{_YEAR})?",
-        rf"\b{_MONTH},?\s+(?:of\s+)?{_YEAR}",
-    )
-)
+_LATIN = rf"[^\W\d_{CJK}]"  # a letter that forms words with its neighbours
 
 
 class Date(NamedTuple):
@@ -49,11 +25,16 @@ class Date(NamedTuple):
 
 
 class Number(NamedTuple):
-    """A number with its scale applied: "1.2 million" is 1200000."""
+    """A number and the values it may mean: "1.2 million" is 1200000; "412m" is 412, or 412 million."""
 
     text: str
-    value: float
+    values: tuple[float, ...]
     percent: bool
+
+    def agrees(self, other: Number) -> bool:
+        """Whether another number may be this one; a percentage agrees with percentages only."""
+        close = any(abs(one - two) <= 1e-9 * abs(one) for one in self.values for two in other.values)
+        return close and (other.percent or not self.percent)
 
 
 class Facts(NamedTuple):
@@ -63,80 +44,133 @@ class Facts(NamedTuple):
     dates: tuple[Date, ...]
 
 
-_SCALES = {
-    "hundred": 1e2, "thousand": 1e3, "k": 1e3, "million": 1e6, "mln": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9,
-    "b": 1e9, "trillion": 1e12, "tn": 1e12, "万": 1e4, "亿": 1e8,
+# ---------------------------------------------------------------- dates
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "january jan", "february feb", "march mar", "april apr", "may", "june jun", "july jul", "august aug",
+            "september sept sep", "october oct", "november nov", "december dec",
+        ),
+        start=1,
+    )
+    for name in names.split()
 }  # fmt: skip
-_WORDS = {
+# "may" and "march" in small letters are words like any other.
+_MONTH = rf"\b(?P<month>(?!may|march)(?i:{'|'.join(sorted(_MONTHS, key=len, reverse=True))}))\b\.?"
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\b(?![.,]?\d)"
+_YEAR = r"(?P<year>(?:1\d|20)\d\d)(?!\d)"
+_DATES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?<!\d){_YEAR}-(?P<number>\d{{1,2}})-(?P<day>\d{{1,2}})(?!\d)",
+        rf"(?<!\d){_YEAR}\s*年\s*(?P<number>\d{{1,2}})\s*月(?:\s*(?P<day>\d{{1,2}})\s*[日号])?",
+        r"(?<!\d)(?P<number>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*[日号]",
+        rf"\b{_DAY}\s+(?:of\s+)?{_MONTH}(?:,?\s+{_YEAR})?",
+        rf"{_MONTH}\s+{_DAY}(?:,?\s+{_YEAR})?",
+        rf"{_MONTH},?\s+(?:of\s+)?{_YEAR}",
+    )
+)
+
+
+def _date(match: re.Match[str]) -> Date | None:
+    parts = match.groupdict()
+    month = int(parts["number"]) if parts.get("number") else _MONTHS.get(parts["month"].lower(), 0)
+    day = int(parts["day"]) if parts.get("day") else None
+    if not 1 <= month <= 12 or (day is not None and not 1 <= day <= 31):
+        return None
+    return Date(match[0], int(parts["year"]) if parts.get("year") else None, month, day)
+
+
+# ---------------------------------------------------------------- numbers
+
+_SCALES = {
+    "hundred": 1e2, "thousand": 1e3, "million": 1e6, "mln": 1e6, "billion": 1e9, "bn": 1e9, "trillion": 1e12,
+    "tn": 1e12, "k": 1e3, "m": 1e6, "b": 1e9, "万": 1e4, "亿": 1e8,
+}  # fmt: skip
+_UNITS = {
     word: float(value)
     for value, word in enumerate(
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
+        "seventeen eighteen nineteen".split()
     )
-} | {"thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "seventy": 70.0, "eighty": 80.0, "ninety": 90.0}
-_FIGURE = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+}
+_TENS = {
+    word: 10.0 * value
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+}
+_BLANK = "[ \u00a0\u2009\u202f]"
+_FIGURE = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[\u00a0\u2009\u202f]\d{3})+|\d+(?:\.\d+)?"
+_WORDS = rf"(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(list(_UNITS)[1:10])}))?|{'|'.join(_UNITS)}"
 _NUMBER = re.compile(
-    rf"(?<![\w.,])(?<![^\W\d_][-–])(?P<figure>{_FIGURE}|{'|'.join(_WORDS)})(?!\d)"
-    r"(?:[ -]?(?P<scale>hundred|thousand|million|mln|billion|bn|trillion|tn)\b|(?P<short>[kmb])\b|(?P<cjk>[万亿]))?"
-    r"(?P<percent>\s?%|\s?percent\b|\s?per cent\b)?(?![^\W\d_])",
+    # Not inside a name (GPT-4o, v2.5), but behind a prefix where it is a year (mid-2024).
+    rf"(?<!\d[.,])(?<![\d_])(?<!{_LATIN})(?:(?<!{_LATIN}[-–])(?<!{_LATIN}\.)|(?<=-)(?=(?:1\d|20)\d\d(?!\d)))"
+    rf"(?P<figure>{_FIGURE}|{_WORDS})(?!\d)"
+    rf"(?:(?:{_BLANK}|-)?(?P<scale>hundred|thousand|million|mln|billion|bn|trillion|tn)s?(?!{_LATIN})"
+    rf"|(?P<short>[kmb])(?!{_LATIN})|(?P<cjk>[万亿]))?"
+    rf"(?P<percent>{_BLANK}?[%％]|{_BLANK}?percent\b|{_BLANK}per cent\b)?(?!{_LATIN})",
     re.IGNORECASE,
 )
+
+
+def _number(match: re.Match[str]) -> Number | None:
+    figure = match["figure"].lower()
+    if figure[0].isdigit():
+        value = float(re.sub(r"[,\s]", "", figure))
+    else:
+        parts = [_TENS.get(part, _UNITS.get(part)) for part in re.split("[- ]", figure)]
+        if None in parts:  # a letter that only looks like one of these words
+            return None
+        value = sum(part for part in parts if part is not None)
+    scaled = value * _SCALES.get((match["scale"] or match["short"] or match["cjk"] or "").lower(), 1.0)
+    values = (value, scaled) if match["short"] else (scaled,)  # "m" may be metres
+    return Number(match[0].strip(), values, match["percent"] is not None)
 
 
 def facts(text: str) -> Facts:
     """Return the dates of a text, and its numbers outside of them, written as figures or as words."""
     dates: list[Date] = []
-    rest = text
     for pattern in _DATES:
-        for match in pattern.finditer(rest):
-            parts = match.groupdict()
-            month = int(parts["number"]) if parts.get("number") else _MONTHS[parts["month"].lower()]
-            day = int(parts["day"]) if parts.get("day") else None
-            dates.append(Date(match[0], int(parts["year"]) if parts.get("year") else None, month, day))
-        rest = pattern.sub(lambda match: " " * len(match[0]), rest)
-    return Facts(tuple(_number(match) for match in _NUMBER.finditer(rest)), tuple(dates))
+        found = [(match, date) for match in pattern.finditer(text) if (date := _date(match))]
+        dates += [date for _, date in found]
+        for match, _ in found:  # what is part of a date is no number of its own
+            text = text[: match.start()] + " " * len(match[0]) + text[match.end() :]
+    numbers = (_number(match) for match in _NUMBER.finditer(text))
+    return Facts(tuple(number for number in numbers if number), tuple(dates))
 
 
-def _number(match: re.Match[str]) -> Number:
-    figure = match["figure"].lower()
-    value = _WORDS[figure] if figure in _WORDS else float(figure.replace(",", ""))
-    scale = (match["scale"] or match["short"] or match["cjk"] or "").lower()
-    return Number(match[0].strip(), value * _SCALES.get(scale, 1.0), match["percent"] is not None)
+# ---------------------------------------------------------------- names
 
-
-_NAME = re.compile(r"(?<![\w'’])(?:[^\W\d_a-z][\w&]*(?:[-'’.][^\W\d_]\w*)*)(?:\s+[^\W\d_a-z][\w&]*(?:[-'’.]\w+)*)*")
+_TOKEN = re.compile(rf"(?:(?<![\w'’])|(?<=[{CJK}])){_LATIN}(?:[^\W{CJK}]|&)*(?:[-'’.](?:[^\W{CJK}])+)*")
 _NOT_NAMES = frozenset(
     "i a an the this that these those it its he she they we you and or but if when while as at by for from in of on "
     "to with according however also both each every no not yes there here what who which where why how his her their "
     "our your my monday tuesday wednesday thursday friday saturday sunday".split()
 ) | frozenset(_MONTHS)
+_ENDINGS = frozenset("n an ian ean s es ish ese i ic".split())  # of Russia and Russian, Ireland's and Ireland
 
 
 def names(text: str) -> tuple[str, ...]:
     """Return the words of a sentence that look like names: capitalised, and not merely because they stand first."""
     found: list[str] = []
-    for match in _NAME.finditer(text):
-        words = match[0].split()
-        if not words[0][0].isupper():  # a script without capitals
+    for match in _TOKEN.finditer(text):
+        word = match[0]
+        if not word[0].isupper() or len(word) < 2 or word.lower() in _NOT_NAMES:
             continue
         opens = not text[: match.start()].strip(" \t\n*_\"'“‘(>#-")
-        if opens and len(words) == 1 and not _is_acronym(words[0]):
-            continue
-        if opens and not _is_acronym(words[0]) and words[0].lower() in _NOT_NAMES:
-            words = words[1:]
-        found += [word for word in words if word.lower() not in _NOT_NAMES and len(word) > 1]
+        following = _TOKEN.match(text, match.end() + 1)
+        alone = following is None or not following[0][0].isupper()
+        if not (opens and alone) or sum(char.isupper() for char in word) > 1:
+            found.append(word)
     return tuple(dict.fromkeys(found))
 
 
-def _is_acronym(word: str) -> bool:
-    return sum(char.isupper() for char in word) > 1
-
-
 def lacks_name(name: str, terms: set[str]) -> bool:
-    """Whether a name stands in none of a text's terms, other forms of the word ("Danish" for "Denmark") aside."""
-    return any(term not in terms and not any(_same_root(term, other) for other in terms) for term in index_terms(name))
+    """Whether a name stands in none of a text's terms, other forms of the word ("Russian" for "Russia") aside."""
+    return any(term not in terms and not any(_same_word(term, other) for other in terms) for term in index_terms(name))
 
 
-def _same_root(term: str, other: str) -> bool:
-    shared = min(len(term), len(other), 5)
-    return shared >= 4 and term[:shared] == other[:shared]
+def _same_word(one: str, two: str) -> bool:
+    short, long = sorted((one, two), key=len)
+    return len(short) >= 4 and long.startswith(short) and long[len(short) :] in _ENDINGS

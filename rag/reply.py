@@ -14,20 +14,21 @@ from rag.types import Mark, Span
 
 _MARK = re.compile(r"[ \t]*\[(\d{1,2}(?:[ \t]{0,3},[ \t]{0,3}\d{1,2}){0,49})\]")
 _UNFINISHED_MARK = re.compile(r"[ \t]*(?:\[[\d, \t]{0,450})?\Z")  # what may still become a mark
-_FENCE = re.compile(r" {0,3}```")
-_UNFINISHED_FENCE = re.compile(r" {0,3}`{0,2}\Z")
+_FENCE = re.compile(r" {0,3}(`{3,}[^`\n]*|~{3,}[^\n]*)(?=\n|\Z)")
+_UNFINISHED_FENCE = re.compile(r" {0,3}(?:`{0,2}|~{0,2}|`{3,}[^`\n]*|~{3,}[^\n]*)\Z")
 _BACKTICKS = re.compile(r"`+")
+_LONGEST_CODE = 1000  # characters from an opening backtick to the closing one, so that time grows with the text only
 _BLANKS = re.compile(r"[ \t]+")
 _PLAIN = re.compile(r"[^`\n \t\[]+")
-_CLOSING = ".,;:!?)]}%…。，、；：！？）】」』”’»"
+_OPENING = "([{“‘«「『《<$€£`"
 
 
 class MarkParser:
     """Takes a reply piece by piece and gives back its text without marks; any cut gives the same result.
 
     After `finish`, `text` is the whole text, `marks` are those whose numbers we issued, `dropped`
-    counts the others. The blanks before a mark leave with it where nothing but a blank, a closing
-    punctuation mark or the end follows.
+    counts the others. The blanks before a mark leave with it unless a word follows at once; at the
+    beginning of a line, the blanks behind it do.
     """
 
     def __init__(self, issued: Collection[int]) -> None:
@@ -38,8 +39,9 @@ class MarkParser:
         self._rest = ""  # what came and is not decided yet
         self._gap = ""  # the blanks before the mark just read
         self._previous = ""
+        self._leads = False  # the mark just read stands at the beginning of a line
         self._line_start = True
-        self._in_fence = False
+        self._fence = ""  # what closes the block of code we are in
 
     def feed(self, piece: str) -> str:
         """Take a piece of the reply and return the text that is now certain."""
@@ -65,17 +67,16 @@ class MarkParser:
     def _token(self, rest: str, at: int, final: bool) -> int | None:
         """Read the token at `at` and return its end; None where more must come to decide what it is."""
         if self._line_start:
-            fence = _FENCE.match(rest, at)
-            if not fence and not final and _UNFINISHED_FENCE.match(rest, at):
+            if not final and _UNFINISHED_FENCE.match(rest, at):
                 return None
             self._line_start = False
-            if fence:
-                self._in_fence = not self._in_fence
+            if fence := _FENCE.match(rest, at):
+                self._fence = next_fence(self._fence, fence[1])
                 return self._emit(rest, at, fence.end())
         if rest[at] == "\n":
             self._line_start = True
             return self._emit(rest, at, at + 1)
-        if not self._in_fence:
+        if not self._fence:
             if rest[at] == "`":
                 end = _code_end(rest, at, final)
                 return end and self._emit(rest, at, end)
@@ -96,6 +97,7 @@ class MarkParser:
             return self._emit(rest, at, end)
         blanks = rest[at : rest.index("[", at)]
         self._gap = self._gap or blanks
+        self._leads = self._leads or not self.text or self.text.endswith("\n")
         for n in (int(number) for number in mark[1].split(",")):
             if n in self._issued:
                 self.marks.append(Mark(len(self.text), n))
@@ -104,29 +106,41 @@ class MarkParser:
         return end
 
     def _emit(self, rest: str, start: int, end: int) -> int:
-        if self._gap:
-            if not rest[start].isspace() and rest[start] not in _CLOSING:
-                self.text += self._gap
-            self._gap = ""
-        self.text += rest[start:end]
+        if self._gap and (rest[start].isalnum() or rest[start] in _OPENING) and not self._leads:
+            self.text += self._gap
+        if not (self._leads and rest[start] in " \t"):
+            self.text += rest[start:end]
+        self._gap, self._leads = "", False
         return end
+
+
+def next_fence(inside: str, line: str) -> str:
+    """Return what closes the block of code after a fence-like line; empty where we are in none then."""
+    run = line[: len(line) - len(line.lstrip(line[0]))]
+    if not inside:
+        return run
+    closes = run.startswith(inside) and not line[len(run) :].strip()
+    return "" if closes else inside
 
 
 def _code_end(rest: str, at: int, final: bool) -> int | None:
     """Return the end of the code span that opens at `at`, or of its backticks where nothing closes them."""
-    line_end = rest.find("\n", at)
-    opening, *others = _BACKTICKS.finditer(rest, at, len(rest) if line_end < 0 else line_end)
-    for closing in others:
-        if closing.end() == len(rest) and not final:
+    line_end = rest.find("\n", at, at + _LONGEST_CODE)
+    stop = at + _LONGEST_CODE if line_end < 0 else line_end
+    whole = final or line_end >= 0 or len(rest) > stop  # no more can come that counts
+    runs = _BACKTICKS.finditer(rest, at, stop)
+    opening = next(runs)
+    for closing in runs:
+        if closing.end() == len(rest) and not whole:
             return None
         if len(closing[0]) == len(opening[0]):
             return closing.end()
-    return opening.end() if final or line_end >= 0 else None
+    return opening.end() if whole else None
 
 
 _LINE_HEAD = re.compile(r"\s*(?:>\s*)*(?:[-*+•]\s+|\d{1,3}[.)]\s+|#{1,6}\s+)?")
 _TABLE_RULE = re.compile(r"\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?\s*)?")
-_OWN_LINE = re.compile(r"\s*(?:[-*+•]\s|\d{1,3}[.)]\s|#{1,6}\s|>|\||```|\Z)")
+_OWN_LINE = re.compile(r"\s*(?:[-*+•]\s|\d{1,3}[.)]\s|#{1,6}\s|>|\||```|~~~|\Z)")
 
 
 def reply_sentences(text: str) -> tuple[Span, ...]:
@@ -136,35 +150,36 @@ def reply_sentences(text: str) -> tuple[Span, ...]:
     head of a table belong to no sentence. A block of code is one sentence.
     """
     blocks: list[Span] = []
+    code: set[int] = set()  # starts of blocks of code
     open_block = False  # the last block is a paragraph that the next line may go on
-    fence: int | None = None
+    rows = 0  # of the table so far
+    fence = ""
     at = 0
     for line in text.splitlines(keepends=True):
         start, at = at, at + len(line)
-        if fence is not None or _FENCE.match(line):
-            closes = fence is not None and _FENCE.match(line)
-            if fence is not None:
-                blocks[-1] = Span(fence, at)
-            else:
-                blocks.append(Span(start, at))
-                fence = start
-            fence = None if closes else fence
-            open_block = False
-        elif not line.strip():
-            open_block = False
+        head = _FENCE.match(line)
+        if fence or head:
+            blocks.append(Span(blocks.pop().start if fence else start, at))
+            code.add(blocks[-1].start)
+            fence = next_fence(fence, head[1]) if head else fence
+            open_block, rows = False, 0
         elif _TABLE_RULE.fullmatch(line.strip()):
-            if blocks and text.startswith("|", blocks[-1].start):
+            if rows == 1:
                 blocks.pop()
+            open_block, rows = False, rows + 1
+        elif not line.strip():
+            open_block, rows = False, 0
         elif open_block and not _OWN_LINE.match(line):
             blocks[-1] = Span(blocks[-1].start, at)
         else:
-            head = _LINE_HEAD.match(line)
-            blocks.append(Span(start + (head.end() if head else 0), at))
+            marker = _LINE_HEAD.match(line)
+            blocks.append(Span(start + (marker.end() if marker else 0), at))
+            rows = rows + 1 if line.lstrip().startswith("|") else 0
             open_block = not line.lstrip().startswith(("#", "|"))
     spans: list[Span] = []
     for block in blocks:
-        is_code = _FENCE.match(text, block.start)
-        spans += [_trimmed(text, block)] if is_code else sentence_spans(text, block.start, block.end)
+        whole = block.start in code
+        spans += [_trimmed(text, block)] if whole else sentence_spans(text, block.start, block.end)
     return tuple(span for span in spans if any(char.isalnum() for char in text[span.start : span.end]))
 
 

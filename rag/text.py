@@ -120,13 +120,13 @@ def _skip_space(text: str, at: int) -> int:
 
 # Scripts written without spaces: indexed by character pairs, since words have no visible border.
 _KANA = "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"  # without the middle dot, which parts words
-_CJK = _KANA + "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+CJK = _KANA + "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 # Letters that SQLite's tokenizer takes for marks and splits at: New Tai Lue vowels, two Vedic signs.
 _SPLITTING = "\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3"
-_LETTER = rf"[^\W_{_CJK}{_SPLITTING}]"
+_LETTER = rf"[^\W_{CJK}{_SPLITTING}]"
 _NUMBER = r"\d+(?:[.,]\d+)+"
-_TERM = re.compile(rf"[{_CJK}]+|{_NUMBER}|{_LETTER}+(?:['’]{_LETTER}+)?")
-_IS_CJK = re.compile(f"[{_CJK}]")
+_TERM = re.compile(rf"[{CJK}]+|{_NUMBER}|{_LETTER}+(?:['’]{_LETTER}+)?")
+_IS_CJK = re.compile(f"[{CJK}]")
 _POSSESSIVE = re.compile(r"['’]s?\Z")
 _local = threading.local()  # a stemmer must not be shared between threads
 

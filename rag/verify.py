@@ -22,16 +22,17 @@ def verify(draft: CitedDraft, evidence: Evidence) -> tuple[str, tuple[AnswerSent
         text += draft.text[at : sentence.span.start]
         at, start = sentence.span.start, len(text)
         chips: list[Chip] = []
+        row: set[int] = set()  # numbers of the marks that stand here side by side
         for mark in sentence.marks:
-            place = min(max(mark.at, at), len(draft.text))
-            text += draft.text[at:place]
-            at = place
-            for n in mark.numbers:
-                if chips and chips[-1].end == len(text) and any(chip.n == n for chip in chips):
-                    continue
-                chip = Chip(len(text) + 1, len(text) + 3 + len(str(n)), n)
-                text += f" [{n}]"
-                chips.append(chip)
+            if mark.at > at:
+                text += draft.text[at : mark.at]
+                at = mark.at
+                row.clear()
+            for n in (n for n in mark.numbers if n not in row):
+                row.add(n)
+                leads = at == sentence.span.start  # "[1] Text": the blank follows
+                chips.append(Chip(len(text) + (not leads), len(text) + (not leads) + len(f"[{n}]"), n))
+                text += f"[{n}] " if leads else f" [{n}]"
         text += draft.text[at : sentence.span.end]
         at = max(at, sentence.span.end)
         verdict, reasons = judge(draft, sentence, evidence)
@@ -90,20 +91,20 @@ def _missing_facts(claim: Facts, quoted: Sequence[Number], around: Facts) -> lis
 
 
 def _stands_in(number: Number, others: Sequence[Number]) -> bool:
-    return any(abs(number.value - other.value) <= 1e-9 * abs(number.value) for other in others)
+    return any(number.agrees(other) for other in others)
 
 
 def _counts(number: Number) -> bool:
     """Whether a number is a word like "one" or "two", which is more often grammar than a figure."""
-    return number.text.isalpha() and number.value <= 2
+    return number.text.isalpha() and number.values[0] <= 2
 
 
 def _is_year(number: Number) -> bool:
-    return number.text.isdigit() and 1000 <= number.value < 2100
+    return number.text.isdigit() and 1000 <= number.values[0] < 2100
 
 
 def _year_in(number: Number, around: Facts) -> bool:
-    return _stands_in(number, around.numbers) or any(number.value == date.year for date in around.dates)
+    return _stands_in(number, around.numbers) or any(number.values[0] == date.year for date in around.dates)
 
 
 def _words(text: str) -> list[str]:

@@ -243,12 +243,18 @@ def assert_places_hold(drafted: Draft) -> None:
     bare, at = "", 0
     for sentence in sentences:
         assert text[sentence.start : sentence.end] == sentence.text
+        leading = sentence.start  # where a chip in front of the sentence would stand, its blank behind it
         for chip in sentence.chips:
             assert sentence.start <= chip.start < chip.end <= sentence.end
             assert text[chip.start : chip.end] == f"[{chip.n}]"
             assert 1 <= chip.n <= len(cited.citations)
-            bare, at = bare + text[at : chip.start - 1], chip.end
-            assert text[chip.start - 1] == " "
+            if chip.start == leading:
+                assert text[chip.end] == " "
+                bare, at = bare + text[at : chip.start], chip.end + 1
+                leading = at
+            else:
+                assert text[chip.start - 1] == " "
+                bare, at = bare + text[at : chip.start - 1], chip.end
         assert {chip.n for chip in sentence.chips} == set(sentence.citations)
     assert bare + text[at:] == drafted.text
     assert all(earlier.end <= later.start for earlier, later in pairwise(sentences))
