@@ -6,18 +6,23 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rag import chunk, cite, load, quotes, text, verify
-from rag.answer import Answerer, CitedQueryEngine, Stopped, checked_question
+from rag import chunk, cite, load, text, verify
+from rag.answer import CitedQueryEngine, Stopped, checked_question
 from rag.config import DEFAULT_ARTICLES, Settings, load_settings
 from rag.embed import MiniLMEmbedding
 from rag.errors import BusyError, InputError, StoreError
 from rag.index import VectorIndex, exact_index
 from rag.ledger import Ledger, LedgerReader
 from rag.lock import Lock
+from rag.quotes import QuoteAnswerer
 from rag.retrieve import HybridRetriever
 from rag.sync import Progress, Sync, SyncReport
 from rag.types import Answer, AnswerSentence, Article, Citation, Draft, Evidence, Source
+
+if TYPE_CHECKING:
+    from rag.generate import ModelAnswerer
 
 _ARTICLES = "articles_folder"  # keys in the ledger
 _EMBEDDER = "embedder"
@@ -70,13 +75,14 @@ class Footnote:
             self.articles = _bound_folder(self._ledger, settings)
             self._embedder = MiniLMEmbedding(settings.embedder.path)
             self._check_embedder()
-            answerer, self.model = _answerer(settings)
+            self._answerer = _answerer(settings)
+            self.model = self._answerer.name
         except BaseException:
             self.close()
             raise
         search = self._owned[1] if self._owned else exact_index(self._ledger)
         self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval)
-        self._engine = CitedQueryEngine(self._retriever, answerer, self.model, self._check)
+        self._engine = CitedQueryEngine(self._retriever, self._answerer.stream, self.model, self._check)
 
     @property
     def notice(self) -> str | None:
@@ -158,6 +164,8 @@ class Footnote:
             self._owned[1].close()
         if hasattr(self, "_ledger"):
             self._ledger.close()
+        if hasattr(self, "_answerer"):
+            self._answerer.close()
         if self._lock:
             self._lock.release()
             self._lock = None
@@ -195,20 +203,13 @@ def _bound_folder(ledger: LedgerReader, settings: Settings) -> Path:
     return bound
 
 
-def _answerer(settings: Settings) -> tuple[Answerer, str]:
-    """Return what answers, and its name: the models that are set, else quotes."""
-    quote = partial(quotes.quote, max_sentences=settings.quotes.max_sentences)
-    if settings.model:
-        from rag.generate import ModelAnswerer  # seconds of imports that quotes do not need
-        from rag.models import ChatModel, model_specs
+def _answerer(settings: Settings) -> QuoteAnswerer | ModelAnswerer:
+    """Return what answers: the models that are set, else quotes."""
+    quoting = QuoteAnswerer(settings.quotes.max_sentences)
+    if not settings.model.strip(" ,"):
+        return quoting
+    from rag.generate import ModelAnswerer  # seconds of imports that quotes do not need
+    from rag.models import ChatModel, model_specs
 
-        models = [ChatModel(spec, settings.answer) for spec in model_specs(settings, os.environ)]
-        answerer = ModelAnswerer(models, quote)
-        return answerer.stream, answerer.name
-
-    def stream(evidence: Evidence, stopped: Stopped) -> Iterator[str | Draft]:
-        draft = quote(evidence)
-        yield draft.text
-        yield draft
-
-    return stream, quotes.MODEL
+    models = [ChatModel(spec, settings.answer) for spec in model_specs(settings, os.environ)]
+    return ModelAnswerer(models, quoting.draft)

@@ -57,6 +57,11 @@ class ModelAnswerer:
         yield draft.text
         yield replace(draft, warnings=(*notes, "No in-house model is set for them: answered in quotes."))
 
+    def close(self) -> None:
+        """Close the connections to all servers."""
+        for model in self._models:
+            model.close()
+
     def _ask(
         self, model: ChatModel, question: str, passages: Numbered, stopped: Callable[[], bool], notes: list[str]
     ) -> Iterator[str | Draft]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,28 @@ class _Candidate:
     text: str
     similarity: float
     passage_score: float
+
+
+class QuoteAnswerer:
+    """Answers with quotes, all at once."""
+
+    name = MODEL
+
+    def __init__(self, max_sentences: int) -> None:
+        self._max_sentences = max_sentences
+
+    def draft(self, evidence: Evidence) -> Draft:
+        """Return the quotes that answer a question."""
+        return quote(evidence, self._max_sentences)
+
+    def stream(self, evidence: Evidence, stopped: Callable[[], bool]) -> Iterator[str | Draft]:
+        """Yield the text and then the draft."""
+        draft = self.draft(evidence)
+        yield draft.text
+        yield draft
+
+    def close(self) -> None:
+        """Give back what was held: nothing."""
 
 
 def quote(evidence: Evidence, max_sentences: int) -> Draft:

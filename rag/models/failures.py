@@ -70,17 +70,22 @@ def _explain_status(error: openai.APIStatusError, spec: ModelSpec, who: str) -> 
             return Failure(ProviderError(text, retryable=True))
         text = f"{who} {what} ({status}). Ask again in a moment."
         return Failure(ProviderError(text, retryable=True), try_again=True, wait=wait)
-    if status in (400, 413) and (error.code == "context_length_exceeded" or "context" in said.lower()):
+    if _is_too_long(error):
         return Failure(ContextTooLong(f"{who} cannot read so long a prompt. Set its context_window lower."))
     return Failure(ProviderError(f"{who} refused the request ({status}).{said} Check the model's settings."))
 
 
 def unsupported_option(error: Exception, options: dict[str, object]) -> str | None:
     """Return which of the options sent a server names as one it does not take; None for any other error."""
-    if isinstance(error, openai.APIStatusError) and error.status_code in (400, 422):
+    if isinstance(error, openai.APIStatusError) and error.status_code in (400, 422) and not _is_too_long(error):
         named = f"{error.param} {error.message}"
         return next((option for option in options if option in named), None)
     return None
+
+
+def _is_too_long(error: openai.APIStatusError) -> bool:
+    says_so = error.code == "context_length_exceeded" or "context" in error.message.lower()
+    return error.status_code in (400, 413) and says_so
 
 
 def retry_after(value: str | None) -> float | None:
@@ -102,4 +107,4 @@ def _said(error: openai.APIStatusError, spec: ModelSpec) -> str:
     message = error.body.get("message") if isinstance(error.body, dict) else None
     if not isinstance(message, str) or (spec.key and spec.key in message):
         return ""
-    return f" It says: {' '.join(message.split())[:_SAID]}"
+    return f" It says: “{' '.join(message.split())[:_SAID]}”."

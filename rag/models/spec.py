@@ -74,7 +74,15 @@ def _spec(name: str, settings: Settings, environ: Mapping[str, str]) -> ModelSpe
             f"The model {name!r} is not known. Describe it in [models.NAME] of footnote.toml, name it as "
             "provider/model, for example openai/gpt-4o-mini, or set OPENAI_BASE_URL to the server that has it."
         )
-    if urlsplit(base_url).scheme not in ("http", "https") or not urlsplit(base_url).hostname:
+    if not _is_web_address(base_url):
         raise UsageError(f"The address of the model {name} is not a web address. It begins with http:// or https://.")
     key = environ.get(variable, "").strip() if variable else ""
     return ModelSpec(name, model, base_url, variable, key or None, in_house, window)
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
