@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.types import Answer, Article, Hit, Source, Span
-from ui.render import citations_of, escape
+from ui.render import citations_of, escape, escape_name
 
 _LONGEST = 300_000  # characters of an article shown at once
 _TAGS = {"title": "h3", "heading": "h3", "text": "p", "boilerplate": "p"}
@@ -33,7 +33,9 @@ def sources_html(answer: Answer, turn: int) -> str:
 
 def _card(n: int, hit: Hit, numbers: Sequence[int], answer: Answer, turn: int) -> str:
     quotes = [citation for citation in answer.citations if citation.n in numbers]
-    head = f'<span class="fn-title">{escape(hit.source.title)}</span><span class="fn-meta">{about(hit.source)}</span>'
+    head = (
+        f'<span class="fn-title">{escape_name(hit.source.title)}</span><span class="fn-meta">{about(hit.source)}</span>'
+    )
     if not quotes:
         text = escape(_excerpt(hit.passage.text))
         return (
@@ -52,7 +54,7 @@ def about(source: Source) -> str:
     facts = [source.published or "no date", source.author, source.source]
     if source.visibility == "internal":
         facts.append("internal")
-    return escape(" · ".join(fact for fact in facts if fact))
+    return " · ".join(escape_name(fact) for fact in facts if fact)
 
 
 def article_html(article: Article, source: Source, marked: Span | None, label: str, back: str | None) -> str:
@@ -76,10 +78,10 @@ def article_html(article: Article, source: Source, marked: Span | None, label: s
         and not (kind == "title" and article.text[begin:end] == article.title)
     )
     link = f'<a class="fn-back" href="{back}">← Sources</a>' if back else ""
-    address = f'<span class="fn-meta">{escape(article.url)}</span>' if article.url else ""
+    address = f'<span class="fn-meta">{escape_name(article.url)}</span>' if article.url else ""
     return (
         f'<div class="fn-panel fn-article"><div class="fn-head">{link}<p class="fn-label">{escape(label)}</p>'
-        f'<h2 tabindex="-1">{escape(article.title)}</h2><span class="fn-meta">{about(source)}</span>{address}</div>'
+        f'<h2 tabindex="-1">{escape_name(article.title)}</h2><span class="fn-meta">{about(source)}</span>{address}</div>'
         f'{note}<div class="fn-body" lang="{escape(article.language or "")}">{body}</div></div>'
     )
 
@@ -87,7 +89,7 @@ def article_html(article: Article, source: Source, marked: Span | None, label: s
 def gone_html(source: Source, quote: str) -> str:
     """Return what is left of a citation whose article is no longer in the library: its words."""
     return (
-        f'<div class="fn-panel"><h2 tabindex="-1">{escape(source.title)}</h2>'
+        f'<div class="fn-panel"><h2 tabindex="-1">{escape_name(source.title)}</h2>'
         '<p class="fn-warning">This article is no longer in the library. These were its words:</p>'
         f"<blockquote>{escape(quote)}</blockquote></div>"
     )

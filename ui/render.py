@@ -8,6 +8,7 @@ from itertools import groupby
 import nh3
 from markdown_it import MarkdownIt
 
+from rag.text import printable
 from rag.types import Answer, AnswerSentence
 
 QUOTES = "quotes"
@@ -33,6 +34,11 @@ _VERDICTS = {
 def escape(text: str) -> str:
     """Return a text that a browser shows as it is, whatever is in it."""
     return html.escape(text, quote=True)
+
+
+def escape_name(text: str) -> str:
+    """Return a title or name as `escape` does, without characters that could turn round what stands beside it."""
+    return escape(printable(text))
 
 
 def question_html(question: str) -> str:
@@ -181,7 +187,7 @@ def _bare(sentence: AnswerSentence) -> str:
 
 def _nearest(answer: Answer, turn: int) -> str:
     items = "".join(
-        f'<li><a class="fn-open" href="#evidence-{turn}-{n}"><strong>{escape(hit.source.title)}</strong> '
+        f'<li><a class="fn-open" href="#evidence-{turn}-{n}"><strong>{escape_name(hit.source.title)}</strong> '
         f"{escape(_shortened(' '.join(hit.passage.text.split()), 160))}</a></li>"
         for n, hit in enumerate(answer.evidence.hits[:3], start=1)
     )

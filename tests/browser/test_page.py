@@ -239,3 +239,12 @@ def test_a_screen_reader_finds_names_for_everything(visits: Visits, quotes_url: 
         "all => all.filter(e => !(e.getAttribute('aria-label') || e.textContent.trim())).map(e => e.outerHTML)"
     )
     assert nameless == []
+
+
+def test_a_reader_who_leaves_ends_the_request(visits: Visits, model_url: str, play: Callable[..., Provider]) -> None:
+    provider = play(Scripted(words("on and on and so forth " * 200), between=0.03))
+    visit = visits(model_url)
+    visit.ask(QUESTION, wait=False)
+    expect(visit.page.locator(".fn-draft")).to_be_visible()
+    visit.page.close()
+    assert provider.requests[0].given_up(within=5)
