@@ -81,8 +81,8 @@ def article_html(article: Article, source: Source, marked: Span | None, label: s
     address = f'<span class="fn-meta">{escape_name(article.url)}</span>' if article.url else ""
     return (
         f'<div class="fn-panel fn-article"><div class="fn-head">{link}<p class="fn-label">{escape(label)}</p>'
-        f'<h2 tabindex="-1">{escape_name(article.title)}</h2><span class="fn-meta">{about(source)}</span>{address}</div>'
-        f'{note}<div class="fn-body" lang="{escape(article.language or "")}">{body}</div></div>'
+        f'<h2 tabindex="-1">{escape_name(article.title)}</h2><span class="fn-meta">{about(source)}</span>'
+        f'{address}</div>{note}<div class="fn-body" lang="{escape(article.language or "")}">{body}</div></div>'
     )
 
 
