@@ -30,7 +30,7 @@ def verify(draft: CitedDraft, evidence: Evidence) -> tuple[str, tuple[AnswerSent
                 row.clear()
             for n in (n for n in mark.numbers if n not in row):
                 row.add(n)
-                leads = at == sentence.span.start  # "[1] Text": the blank follows
+                leads = at == sentence.span.start or draft.text[at - 1] == "\n"  # "[1] Text": the blank follows
                 chips.append(Chip(len(text) + (not leads), len(text) + (not leads) + len(f"[{n}]"), n))
                 text += f"[{n}] " if leads else f" [{n}]"
         text += draft.text[at : sentence.span.end]

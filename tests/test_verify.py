@@ -248,7 +248,7 @@ def assert_places_hold(drafted: Draft) -> None:
             assert sentence.start <= chip.start < chip.end <= sentence.end
             assert text[chip.start : chip.end] == f"[{chip.n}]"
             assert 1 <= chip.n <= len(cited.citations)
-            if chip.start == leading:
+            if chip.start == leading or text[chip.start - 1] == "\n":
                 assert text[chip.end] == " "
                 bare, at = bare + text[at : chip.start], chip.end + 1
                 leading = at
