@@ -14,8 +14,14 @@ from rag.types import Mark, Span
 
 _MARK = re.compile(r"[ \t]*\[(\d{1,2}(?:[ \t]{0,3},[ \t]{0,3}\d{1,2}){0,49})\]")
 _UNFINISHED_MARK = re.compile(r"[ \t]*(?:\[[\d, \t]{0,450})?\Z")  # what may still become a mark
-_FENCE = re.compile(r" {0,3}(`{3,}[^`\n]*|~{3,}[^\n]*)(?=\n|\Z)")
-_UNFINISHED_FENCE = re.compile(r" {0,3}(?:`{0,2}|~{0,2}|`{3,}[^`\n]*|~{3,}[^\n]*)\Z")
+# A block of code begins behind list markers too; its last line may carry marks.
+_HEAD = r" {0,3}(?:(?:[-*+]|\d{1,3}[.)]) {1,4}|> ?)*"
+_OPENS = re.compile(_HEAD + r"(`{3,}(?=[^`\n]*(?:\n|\Z))|~{3,})[^\n]*")
+_CLOSES = re.compile(r"[ \t>]*(`{3,}|~{3,})(?=[ \t]*(?:\[[\d, \t]*\][ \t]*)*(?:\n|\Z))")
+_MAY_OPEN = re.compile(
+    r" {0,3}(?:(?:[-*+]|\d{1,3}[.)]) {0,4}|> ?)*(?:\d{0,3}|`{0,2}|~{0,2}|`{3,}[^`\n]*|~{3,}[^\n]*)\Z"
+)
+_MAY_CLOSE = re.compile(r"[ \t>]*(?:`*|~*)[ \t\[\]\d,]*\Z")
 _BACKTICKS = re.compile(r"`+")
 _LONGEST_CODE = 1000  # characters from an opening backtick to the closing one, so that time grows with the text only
 _BLANKS = re.compile(r"[ \t]+")
@@ -67,12 +73,11 @@ class MarkParser:
     def _token(self, rest: str, at: int, final: bool) -> int | None:
         """Read the token at `at` and return its end; None where more must come to decide what it is."""
         if self._line_start:
-            if not final and _UNFINISHED_FENCE.match(rest, at):
+            if not final and (_MAY_CLOSE if self._fence else _MAY_OPEN).match(rest, at):
                 return None
             self._line_start = False
-            if fence := _FENCE.match(rest, at):
-                self._fence = next_fence(self._fence, fence[1])
-                return self._emit(rest, at, fence.end())
+            if end := self._fence_line(rest, at):
+                return self._emit(rest, at, end)
         if rest[at] == "\n":
             self._line_start = True
             return self._emit(rest, at, at + 1)
@@ -88,6 +93,14 @@ class MarkParser:
                     return self._mark(rest, at, mark, final)
         text = _BLANKS.match(rest, at) or _PLAIN.match(rest, at)
         return self._emit(rest, at, text.end() if text else at + 1)
+
+    def _fence_line(self, rest: str, at: int) -> int | None:
+        """Return the end of what opens or closes a block of code at the beginning of a line; None where none does."""
+        line = (_CLOSES if self._fence else _OPENS).match(rest, at)
+        if line is None or not line[1].startswith(self._fence):
+            return None
+        self._fence = "" if self._fence else line[1]
+        return line.end()
 
     def _mark(self, rest: str, at: int, mark: re.Match[str], final: bool) -> int | None:
         end = mark.end()
@@ -114,13 +127,9 @@ class MarkParser:
         return end
 
 
-def next_fence(inside: str, line: str) -> str:
-    """Return what closes the block of code after a fence-like line; empty where we are in none then."""
-    run = line[: len(line) - len(line.lstrip(line[0]))]
-    if not inside:
-        return run
-    closes = run.startswith(inside) and not line[len(run) :].strip()
-    return "" if closes else inside
+def is_code(sentence: str) -> bool:
+    """Whether a sentence of a reply is a block of code."""
+    return _OPENS.match(sentence) is not None
 
 
 def _code_end(rest: str, at: int, final: bool) -> int | None:
@@ -157,11 +166,12 @@ def reply_sentences(text: str) -> tuple[Span, ...]:
     at = 0
     for line in text.splitlines(keepends=True):
         start, at = at, at + len(line)
-        head = _FENCE.match(line)
-        if fence or head:
+        edge = (_CLOSES if fence else _OPENS).match(line)
+        if fence or edge:
             blocks.append(Span(blocks.pop().start if fence else start, at))
             code.add(blocks[-1].start)
-            fence = next_fence(fence, head[1]) if head else fence
+            if edge and edge[1].startswith(fence):
+                fence = "" if fence else edge[1]
             open_block, rows = False, 0
         elif _TABLE_RULE.fullmatch(line.strip()):
             if rows == 1:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import html
+import re
+from collections.abc import Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 import nh3
 from markdown_it import MarkdownIt
 
+from rag.reply import is_code
 from rag.text import printable
 from rag.types import Answer, AnswerSentence
 
@@ -22,6 +26,9 @@ _MARKDOWN = (
 _TAGS = set("p ul ol li strong em code pre blockquote h1 h2 h3 h4 h5 h6 hr br table thead tbody tr th td".split())
 # Rare punctuation stands for our own markup while Markdown is rendered: like punctuation it leaves emphasis alone.
 _STAND_INS = "⸢⸣⸤⸥⸦⸧⸨⸩⦃⦄⦅⦆⦇⦈⦉⦊"
+
+_TAG = re.compile(r"<[^>]*>")
+_FENCE_INFO = re.compile(r"(?m)(?<=```|~~~)[^`\n]*$")
 
 _VERDICTS = {
     "supported": ("✓", "supported"),
@@ -91,61 +98,89 @@ def chip_html(turn: int, n: int) -> str:
 
 
 def _body(answer: Answer, turn: int) -> str:
-    if answer.model != QUOTES:
-        rendered = _markdown_body(answer, turn)
-        if rendered is not None:
-            return rendered
-    return "".join(f"<p>{_plain_sentence(answer, sentence, turn)}</p>" for sentence in answer.sentences)
+    if answer.model == QUOTES:
+        return "".join(f"<p>{_plain(answer, (sentence,), turn)}</p>" for sentence in answer.sentences)
+    rendered = _markdown_body(answer, turn)
+    if rendered is not None:
+        return rendered
+    first, last = answer.sentences[0].start, answer.sentences[-1].end
+    text = _plain(answer, answer.sentences, turn)
+    return f'<p class="fn-plain">{escape(answer.text[:first])}{text}{escape(answer.text[last:])}</p>'
 
 
-def _plain_sentence(answer: Answer, sentence: AnswerSentence, turn: int) -> str:
-    """Return a sentence as it stands, chips in place of their marks."""
-    parts, at = [], sentence.start
-    for chip in sentence.chips:
-        parts += [escape(answer.text[at : chip.start].rstrip(" ")), chip_html(turn, chip.n)]
-        at = chip.end
-    text = "".join([*parts, escape(answer.text[at : sentence.end])])
-    return f'<span class="fn-sentence {sentence.verdict}">{text}{_flag(sentence)}</span>'
+def _plain(answer: Answer, sentences: Sequence[AnswerSentence], turn: int) -> str:
+    """Return sentences and what stands between them as they are, chips in place of their marks."""
+    parts, at = [], sentences[0].start
+    for sentence in sentences:
+        parts += [escape(answer.text[at : sentence.start]), f'<span class="fn-sentence {sentence.verdict}">']
+        at = sentence.start
+        for chip in sentence.chips:
+            parts += [escape(answer.text[at : chip.start].rstrip(" ")), chip_html(turn, chip.n)]
+            at = chip.end
+        parts.append(f"{escape(answer.text[at : sentence.end])}{_flag(sentence)}</span>")
+        at = sentence.end
+    return "".join(parts)
 
 
 def _markdown(text: str) -> str:
-    return nh3.clean(_MARKDOWN.render(text), tags=_TAGS, attributes={})
+    return nh3.clean(_MARKDOWN.render(text), tags=_TAGS, attributes={"ol": {"start"}})
 
 
 def _markdown_body(answer: Answer, turn: int) -> str | None:
-    """Return the answer's Markdown as HTML with chips and verdicts; None where they would get lost in it."""
-    free = [sign for sign in _STAND_INS if sign not in answer.text]
-    if not free:
+    """Return the answer's Markdown as HTML with chips and verdicts; None where anything would get lost in it."""
+    sign = next((sign for sign in _STAND_INS if sign not in answer.text), None)
+    if sign is None:
         return None
-    sign = free[0]
     markup: list[str] = []
     text, at = "", 0
     for sentence in answer.sentences:
-        for start, end, tags in _places(answer, sentence, turn):
+        for start, end, tags, apart in _places(answer, sentence, turn):
             before = answer.text[at:start]
-            text += (before.rstrip(" ") if end > start else before) + sign
+            text += (before.rstrip(" ") if end > start else before) + "\n\n" * apart
+            if tags:
+                text += sign
+                markup.append(tags)
             at = end
-            markup.append(tags)
-    pieces = _markdown(text + answer.text[at:]).split(sign)
-    if len(pieces) != len(markup) + 1:
+    text += answer.text[at:]
+    rendered = _markdown(text)
+    pieces = rendered.split(sign)
+    if len(pieces) != len(markup) + 1 or _letters(_TAG.sub("", rendered)) != _letters(_FENCE_INFO.sub("", text)):
         return None
     return pieces[0] + "".join(tags + piece for tags, piece in zip(markup, pieces[1:], strict=True))
 
 
-def _places(answer: Answer, sentence: AnswerSentence, turn: int) -> list[tuple[int, int, str]]:
-    """Return what to put where in a sentence's Markdown: start and end of what it replaces, and the markup.
+def _letters(text: str) -> str:
+    return "".join(char for char in html.unescape(text) if char.isalpha())
 
-    A block of code gets none, it would show it as text. A table row must keep its outer bars outermost.
+
+class _Place(NamedTuple):
+    """What takes the place of `start:end` of an answer's text, as a paragraph of its own or in the line."""
+
+    start: int
+    end: int
+    markup: str
+    apart: bool = False
+
+
+def _places(answer: Answer, sentence: AnswerSentence, turn: int) -> list[_Place]:
+    """Return what to put where in a sentence's Markdown, in order.
+
+    Below a block of code, which would show it as text; in a table row before the last bar.
     """
     source = answer.text[sentence.start : sentence.end]
-    if source.startswith(("```", "   ```")):
-        return []
-    chips = [(chip.start, chip.end, chip_html(turn, chip.n)) for chip in sentence.chips]
+    chips = [_Place(chip.start, chip.end, chip_html(turn, chip.n)) for chip in sentence.chips]
+    everything = "".join(chip.markup for chip in chips) + _flag(sentence)
+    if is_code(source):
+        start = chips[0].start if chips else sentence.end
+        return [_Place(start, sentence.end, everything, apart=True)] if everything else []
     if source.startswith("|"):
-        end = sentence.start + len(source.rstrip().removesuffix("|"))
-        return [chip for chip in chips if chip[1] <= end] + [(end, end, _flag(sentence))]
-    opening = (sentence.start, sentence.start, f'<span class="fn-sentence {sentence.verdict}">')
-    return [opening, *chips, (sentence.end, sentence.end, f"{_flag(sentence)}</span>")]
+        bar = sentence.start + source.rindex("|")
+        inside = [chip for chip in chips if chip.end <= bar]
+        behind = chips[len(inside) :]
+        last = "".join(chip.markup for chip in behind) + _flag(sentence)
+        return [*inside, _Place(bar, bar, last), *(chip._replace(markup="") for chip in behind)]
+    opening = _Place(sentence.start, sentence.start, f'<span class="fn-sentence {sentence.verdict}">')
+    return [opening, *chips, _Place(sentence.end, sentence.end, f"{_flag(sentence)}</span>")]
 
 
 def _flag(sentence: AnswerSentence) -> str:
