@@ -70,12 +70,13 @@ def article_html(article: Article, source: Source, marked: Span | None, label: s
     shown = Span(start, start + _LONGEST)
     if len(article.text) > _LONGEST:
         note += '<p class="fn-warning">The article is long: a part of it is shown.</p>'
+    blocks = article.blocks
+    if blocks and article.text[blocks[0].start : blocks[0].end] == article.title:
+        blocks = blocks[1:]  # it stands above
     body = "".join(
         f'<{_TAGS[kind]} class="fn-{kind}">{_marked(article.text, Span(begin, end), marked)}</{_TAGS[kind]}>'
-        for begin, end, kind in article.blocks
-        if begin < shown.end
-        and end > shown.start
-        and not (kind == "title" and article.text[begin:end] == article.title)
+        for begin, end, kind in blocks
+        if begin < shown.end and end > shown.start
     )
     link = f'<a class="fn-back" href="{back}">← Sources</a>' if back else ""
     address = f'<span class="fn-meta">{escape_name(article.url)}</span>' if article.url else ""

@@ -79,7 +79,7 @@ def build_page(library: Footnote) -> gr.Blocks:
             button.click(answer, [button, turns], shown, **asking)
         box.stop(stop, None, None, queue=False, **_PRIVATE)
         side.select(follow, turns, side, queue=False, **_PRIVATE)
-    page.queue(max_size=256)
+    page.queue(max_size=256, api_open=False)
     return page
 
 

@@ -232,7 +232,9 @@ def _nearest(answer: Answer, turn: int) -> str:
 def _foot(answer: Answer, turn: int) -> str:
     hits = len(answer.evidence.hits)
     notes = len(answer.citations)
-    facts = [f'<a class="fn-sources" href="#sources-{turn}">{hits} passages found</a>'] if hits else []
+    facts = (
+        [f'<a class="fn-sources" href="#sources-{turn}">{hits} passage{"s" * (hits != 1)} found</a>'] if hits else []
+    )
     facts.append(f"{notes} footnote{'s' * (notes != 1)}")
     facts.append("quotes, no model" if answer.model == QUOTES else escape(answer.model))
     if "total_ms" in answer.timings:
