@@ -194,7 +194,8 @@ def reply_sentences(text: str) -> tuple[Span, ...]:
 
 
 def _trimmed(text: str, span: Span) -> Span:
-    return Span(span.start, span.start + len(text[span.start : span.end].rstrip()))
+    inside = text[span.start : span.end]
+    return Span(span.end - len(inside.lstrip()), span.start + len(inside.rstrip()))
 
 
 def mark_owner(at: int, sentences: tuple[Span, ...], text: str) -> int | None:

@@ -164,7 +164,7 @@ def test_lists_within_lists_are_not_written_out() -> None:
         nested = [nested, nested]
     began = time.perf_counter()
     assert one_line(["Ida", nested]) == "Ida"
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 10
 
 
 @pytest.mark.parametrize(

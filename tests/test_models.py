@@ -304,7 +304,7 @@ def test_an_unsupported_option_is_left_out_at_once_and_from_then_on(
         began = time.monotonic()
         for _ in range(2):
             assert "Yes." in list(model.stream([("user", "Is it?")], never))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         first, *others = [options(request.body) for request in provider.requests]
     assert first == {"max_tokens": 64, "temperature": 0.0}
     assert others == [*sent, sent[-1]]
@@ -466,12 +466,12 @@ def test_the_pauses_between_requests_grow() -> None:
 
 
 def test_a_model_that_is_stopped_before_it_is_asked_says_nothing() -> None:
-    with serving(Scripted(words("It is so."), delay=1)) as provider:
+    with serving(Scripted(words("It is so."), delay=60)) as provider:
         began = time.monotonic()
         assert list(model_at(provider.base_url).stream([("user", "Is it?")], lambda: True)) == [
             End("stopped by the reader")
         ]
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 10
 
 
 def test_several_questions_at_once_keep_their_replies_apart() -> None:

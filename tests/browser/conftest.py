@@ -24,7 +24,7 @@ SCREENSHOTS = Path(__file__).parent / "screenshots"
 _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright runs, no other test may run an event loop in this thread
 def browser() -> Iterator[Browser]:
     system = next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
