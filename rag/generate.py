@@ -40,7 +40,7 @@ class ModelAnswerer:
             numbered = list(enumerate(evidence.hits, start=1))
             allowed = [(n, hit) for n, hit in numbered if model.in_house or hit.source.visibility != "internal"]
             if len(allowed) < len(numbered):
-                notes.append(f"{len(numbered) - len(allowed)} internal passages were kept from {model.name}.")
+                notes.append(f"Internal passages that {model.name} did not see: {len(numbered) - len(allowed)}.")
             if not allowed:
                 continue
             try:

@@ -143,7 +143,7 @@ def test_internal_passages_keep_their_numbers_and_their_distance() -> None:
     assert "number 3" not in outside.prompts[0]
     assert all(f"number {n}" in inside.prompts[0] for n in range(1, 5))
     assert [mark.n for mark in draft.marks] == [1, 3]
-    assert draft.warnings == ("2 internal passages were kept from m.", "Down.")
+    assert draft.warnings == ("Internal passages that m did not see: 2.", "Down.")
 
 
 def test_where_no_model_may_see_anything_quotes_answer() -> None:
@@ -157,7 +157,7 @@ def test_where_no_model_may_see_anything_quotes_answer() -> None:
     assert isinstance(draft, Draft)
     assert (draft.model, model.prompts) == ("quotes", [])
     assert draft.warnings == (
-        "1 internal passages were kept from m.",
+        "Internal passages that m did not see: 1.",
         "No in-house model is set for them: answered in quotes.",
     )
 

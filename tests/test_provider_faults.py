@@ -592,7 +592,7 @@ def test_internal_articles_are_kept_from_a_model_outside(with_model: Callable[..
         assert SECRET in "\n".join(hit.passage.text for hit in answer.evidence.hits)
         assert "lorries" not in provider.requests[0].prompt
         assert "Loads" not in provider.requests[0].prompt
-        assert answer.warnings[0] == "1 internal passages were kept from m."
+        assert answer.warnings[0] == "Internal passages that m did not see: 1."
 
 
 def test_marks_of_what_was_kept_back_are_dropped(with_model: Callable[..., Footnote], folder: Path) -> None:
@@ -650,7 +650,7 @@ def test_where_all_evidence_is_internal_the_answer_is_in_quotes(
         assert (answer.model, answer.status) == ("quotes", "grounded")
         assert "412 metres" in answer.text
         assert answer.warnings == (
-            "1 internal passages were kept from m.",
+            "Internal passages that m did not see: 1.",
             "No in-house model is set for them: answered in quotes.",
         )
 
