@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from rag.facts import Number, facts
 from rag.reply import mark_owner
 from rag.text import index_terms, question_terms
 from rag.types import Citation, CitedDraft, CitedMark, CitedSentence, Draft, Evidence, Hit, Mark, Span, Vector
 
 _MOST_SPANS = 3  # for one mark
 _NEW_SHARE = 0.2  # of a sentence's terms, that one more span must add
-_FIGURE_WEIGHT = 2.0  # a term with a digit counts as two
+_NUMBER_WEIGHT = 2.0  # a number counts as two terms
 
 
 def cite(draft: Draft, evidence: Evidence, embed: Callable[[str], Vector]) -> CitedDraft:
@@ -58,21 +59,32 @@ def supporting_spans(sentence: str, vector: Vector, hit: Hit) -> tuple[list[Span
     """Return the sentences of a passage that support one best, in reading order, and the nearest one's similarity.
 
     The first is best in words and meaning, in equal parts; another is added while it has enough of the
-    words that are still missing.
+    words that are still missing, or a missing number. `hit` has at least one sentence, as all passages do.
     """
-    weights = {term: _FIGURE_WEIGHT if any(map(str.isdigit, term)) else 1.0 for term in question_terms(sentence)}
+    quotes = [hit.passage.quote(span) for span in hit.passage.sentences]
+    numbers = {f"number {number.text}": number for number in facts(sentence).numbers}
+    weights = dict.fromkeys(question_terms(sentence), 1.0) | dict.fromkeys(numbers, _NUMBER_WEIGHT)
     whole = sum(weights.values())
+    found = [weights.keys() & set(index_terms(quote)) | _agreeing(numbers, quote) for quote in quotes]
 
-    def share(terms: set[str]) -> float:
-        return sum(weights[term] for term in terms) / whole if whole else 0.0
+    def share(parts: set[str]) -> float:
+        return sum(weights[part] for part in parts) / whole if whole else 0.0
 
-    found = [weights.keys() & set(index_terms(hit.passage.quote(span))) for span in hit.passage.sentences]
     near = [max(0.0, float(value)) for value in hit.sentence_vectors @ vector]
     chosen = [max(range(len(found)), key=lambda i: share(found[i]) + near[i])]
     while len(chosen) < _MOST_SPANS:
         missing = weights.keys() - set().union(*(found[i] for i in chosen))
         best = max(range(len(found)), key=lambda i: (share(found[i] & missing), near[i]))
-        if share(found[best] & missing) < _NEW_SHARE:
+        gained = found[best] & missing
+        if share(gained) < _NEW_SHARE and not gained & numbers.keys():
             break
         chosen.append(best)
     return [hit.passage.sentences[i] for i in sorted(chosen)], max(near[i] for i in chosen)
+
+
+def _agreeing(numbers: Mapping[str, Number], quote: str) -> set[str]:
+    """Return which of the numbers a text has too, however it writes them."""
+    if not numbers:
+        return set()
+    others = facts(quote).numbers
+    return {key for key, number in numbers.items() if any(number.agrees(other) for other in others)}

@@ -20,7 +20,7 @@ from rag.config import AnswerSettings, Settings
 from rag.errors import ProviderError, UsageError
 from rag.models import PROVIDERS, ChatModel, End, ModelSpec, model_specs
 from rag.models.failures import explain, retry_after, unsupported_option
-from rag.models.reply import Reply
+from rag.models.stream import Reply
 from tests.provider import Scripted, error, serving, words
 
 KEY = "sk-test-5f2a9c71"

@@ -2,7 +2,7 @@
 
 from rag.models.chat import REQUESTS, ChatModel
 from rag.models.failures import ContextTooLong
-from rag.models.reply import End
 from rag.models.spec import PROVIDERS, ModelSpec, model_specs
+from rag.models.stream import End
 
 __all__ = ["PROVIDERS", "REQUESTS", "ChatModel", "ContextTooLong", "End", "ModelSpec", "model_specs"]

@@ -21,8 +21,8 @@ from llama_index.llms.openai_like import OpenAILike
 from rag.config import AnswerSettings
 from rag.errors import ProviderError
 from rag.models.failures import ContextTooLong, Failure, explain, not_a_completion, unsupported_option
-from rag.models.reply import CONNECTION_ENDED, End, Reply
 from rag.models.spec import ModelSpec
+from rag.models.stream import CONNECTION_ENDED, End, Reply
 
 REQUESTS = 3  # for one answer of one model, whatever goes wrong
 _BACKOFF = 0.25
