@@ -17,7 +17,8 @@ from ui.evidence import WELCOME, article_html, gone_html, sources_html
 from ui.library import articles_html
 from ui.render import answer_html, draft_html, error_html
 
-_REDRAW = 0.05  # seconds between two pictures of a reply that streams in
+_REDRAW = 0.05  # seconds between two pictures of a reply that streams in, while few are being written
+_READERS = 4  # from so many on they are drawn less often, or drawing would slow down all
 _LINK = re.compile(
     r"#(?P<kind>cite|evidence|sources|article|articles)(?:-(?P<first>[0-9a-f]{1,64})(?:-(?P<n>\d{1,4}))?)?"
 )
@@ -67,7 +68,7 @@ class Chat:
                         turn = Turn(question, part)
                         continue
                     text += part
-                    if time.monotonic() - drawn >= _REDRAW:
+                    if time.monotonic() - drawn >= _REDRAW * max(1, len(self._stops) / _READERS):
                         drawn = time.monotonic()
                         yield View(None, draft_html(question, text, self._library.model), None, turns, busy=True)
             except ProviderError as error:

@@ -17,7 +17,7 @@ from ui.evidence import WELCOME
 from ui.render import QUOTES, escape
 
 ASSETS = Path(__file__).parent / "assets"
-CONCURRENT_ANSWERS = 16
+CONCURRENT_ANSWERS = 32
 _PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 # Asked of the sample articles; shown where the library holds an answer.
