@@ -131,7 +131,7 @@ def checked_question(question: str) -> str:
     """Return a question as one clean text; raises InputError where it is empty or too long to be one."""
     text = clean(question).strip()
     if not any(char.isalnum() for char in text):
-        raise InputError('The question is empty. Ask in words, for example: footnote ask "Who founded Midjourney?"')
+        raise InputError("The question is empty. Ask in words, for example: Who founded Midjourney?")
     if len(text) > MAX_QUESTION:
         raise InputError(f"The question has {len(text)} characters. Shorten it to {MAX_QUESTION} or fewer.")
     return text

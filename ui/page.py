@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ def build_page(library: Footnote) -> gr.Blocks:
     """Return the page of a library."""
     chat = Chat(library)
     examples = example_questions(library)
+    opened = itertools.count()
     page: gr.Blocks = gr.Blocks(title="Footnote", analytics_enabled=False, fill_width=True)
     with page:
         turns = gr.State(())
@@ -63,6 +65,8 @@ def build_page(library: Footnote) -> gr.Blocks:
         shown = [history, live, side, turns, box, intro, cards]
 
         def answer(question: str, past: tuple[Turn, ...], request: gr.Request) -> Iterator[list[Any]]:
+            if not question.strip():  # a generator that yields nothing would blank the page
+                yield [gr.skip() for _ in shown]
             for i, view in enumerate(chat.ask(question, past, request.session_hash or "")):
                 yield _updates(view, first=i == 0)
 
@@ -71,7 +75,8 @@ def build_page(library: Footnote) -> gr.Blocks:
 
         def follow(past: tuple[Turn, ...], event: gr.EventData) -> Any:
             panel = chat.open(str(event.href), past)
-            return gr.skip() if panel is None else panel
+            # Numbered, so that the page notices even what it shows already, and scrolls to it again.
+            return gr.skip() if panel is None else f"{panel}<!-- {next(opened)} -->"
 
         asking: dict[str, Any] = {**_PRIVATE, "concurrency_limit": CONCURRENT_ANSWERS, "concurrency_id": "answers"}
         box.submit(answer, [box, turns], shown, **asking)

@@ -115,6 +115,31 @@ def test_every_footnote_of_two_turns_opens_its_own_words(visits: Visits, quotes_
         expect(visit.page.locator("mark")).to_have_text(sentence)
 
 
+def test_a_footnote_clicked_again_comes_back_into_view(visits: Visits, quotes_url: str, clean: list[Visit]) -> None:
+    visit = visits(quotes_url, height=400)
+    clean.append(visit)
+    visit.ask(QUESTION)
+    mark = visit.page.locator("mark")
+    for _ in range(2):
+        visit.page.locator("a.cite").first.click()
+        expect(mark).to_be_in_viewport()
+        visit.page.locator("#fn-side").evaluate("side => { side.scrollTop = 0; }")
+        expect(mark).not_to_be_in_viewport()
+
+
+def test_an_empty_question_is_not_asked(visits: Visits, quotes_url: str, clean: list[Visit]) -> None:
+    visit = visits(quotes_url)
+    clean.append(visit)
+    visit.ask("  ", wait=False)
+    visit.page.wait_for_timeout(500)  # for what must not happen
+    expect(visit.page.get_by_role("heading", name="What do your articles say?")).to_be_visible()
+    visit.ask("?!", wait=False)
+    expect(visit.page.get_by_role("alert")).to_contain_text("The question is empty")
+    assert visit.page.locator(".fn-turn").count() == 1
+    visit.ask(QUESTION)
+    expect(visit.page.locator("a.cite").first).to_be_visible()
+
+
 def test_what_the_articles_do_not_answer_cites_nothing(visits: Visits, quotes_url: str, clean: list[Visit]) -> None:
     visit = visits(quotes_url)
     clean.append(visit)
