@@ -127,6 +127,16 @@ def test_a_footnote_clicked_again_comes_back_into_view(visits: Visits, quotes_ur
         expect(mark).not_to_be_in_viewport()
 
 
+def test_a_new_answer_is_in_view_from_its_beginning(visits: Visits, quotes_url: str, clean: list[Visit]) -> None:
+    visit = visits(quotes_url, height=420)
+    clean.append(visit)
+    for question in (QUESTION, "Who founded Midjourney?", "How long should I boil an egg for a soft yolk?"):
+        visit.ask(question)
+        newest = visit.page.locator("#fn-history .fn-question").last
+        expect(newest).to_have_text(question)
+        expect(newest).to_be_in_viewport(ratio=1)
+
+
 def test_an_empty_question_is_not_asked(visits: Visits, quotes_url: str, clean: list[Visit]) -> None:
     visit = visits(quotes_url)
     clean.append(visit)

@@ -23,28 +23,29 @@ scroll.addEventListener('scroll', () => {
   follow = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
 });
 
-function last() {
-  const turns = document.querySelectorAll('#fn-history .fn-turn');
-  return turns[turns.length - 1];
-}
-
+// A new question: what follows is to be seen.
 watch('value', () => {
   const turn = element.querySelector('.fn-turn');
-  requestAnimationFrame(() => requestAnimationFrame(() => {
-    if (turn) {
-      if (!turn.querySelector('.fn-draft')) {
-        follow = true; // a new question
-        announcer.textContent = 'Searching the articles';
-      }
-      if (follow) scroll.scrollTop = scroll.scrollHeight;
-      return;
-    }
-    const answer = last();
-    if (!answer) return;
-    const above = answer.getBoundingClientRect().top - scroll.getBoundingClientRect().top;
-    if (follow) scroll.scrollTop += above - 12; // an answer is read from its beginning
-    const said = answer.querySelector('.fn-answer, .fn-none, .fn-error');
-    const check = answer.querySelector('.fn-check.supported, .fn-check summary');
-    announcer.textContent = [said, check].filter(Boolean).map((part) => part.textContent).join(' ');
-  }));
+  if (!turn) return;
+  if (!turn.querySelector('.fn-draft')) {
+    follow = true;
+    announcer.textContent = 'Searching the articles';
+  }
+  if (follow) requestAnimationFrame(() => { scroll.scrollTop = scroll.scrollHeight; });
 });
+
+// A finished answer is read from its beginning. It may come before or after the live one goes.
+let finished = 0;
+new MutationObserver(() => {
+  const turns = scroll.querySelectorAll('#fn-history .fn-turn');
+  if (turns.length <= finished) return;
+  finished = turns.length;
+  const answer = turns[finished - 1];
+  const said = answer.querySelector('.fn-answer, .fn-none, .fn-error');
+  const check = answer.querySelector('.fn-check.supported, .fn-check summary');
+  announcer.textContent = [said, check].filter(Boolean).map((part) => part.textContent).join(' ');
+  requestAnimationFrame(() => {
+    const above = answer.getBoundingClientRect().top - scroll.getBoundingClientRect().top;
+    if (follow) scroll.scrollTop += above - 12;
+  });
+}).observe(scroll, { childList: true, subtree: true });
