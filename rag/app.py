@@ -164,11 +164,11 @@ class Footnote:
             self._owned[1].close()
         if hasattr(self, "_ledger"):
             self._ledger.close()
-        if hasattr(self, "_answerer"):
-            self._answerer.close()
         if self._lock:
             self._lock.release()
             self._lock = None
+        if hasattr(self, "_answerer"):
+            self._answerer.close()
 
     def __enter__(self) -> Footnote:
         return self

@@ -83,7 +83,8 @@ def _ask(settings: Settings, options: argparse.Namespace) -> int:
             answer, failure = error.answer, error
         print(_json(answer.to_dict()) if _as_json(options) else _answer_text(answer))
         for warning in answer.warnings:
-            _note(f"footnote: {warning}")
+            if warning != library.notice:  # that was said before
+                _note(f"footnote: {warning}")
     return failure.exit_code if failure else _STATUS_CODES[answer.status]
 
 
