@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rag.text import index_terms
-from rag.types import Draft, Evidence, Mark, Span
+from rag.types import QUOTES, Draft, Evidence, Mark, Span
 
-MODEL = "quotes"
 _BETWEEN = "\n\n"
 
 # Chosen on 600 questions of SQuAD 2.0 and kept for what they do on others. Sentences vary less in length than passages.
@@ -34,7 +33,7 @@ class _Candidate:
 class QuoteAnswerer:
     """Answers with quotes, all at once."""
 
-    name = MODEL
+    name = QUOTES
 
     def __init__(self, max_sentences: int) -> None:
         self._max_sentences = max_sentences
@@ -90,7 +89,7 @@ def _draft(quotes: Sequence[_Candidate]) -> Draft:
         text += (_BETWEEN if text else "") + quoted.text
         sentences.append(Span(len(text) - len(quoted.text), len(text)))
         marks.append(Mark(len(text), quoted.n, quoted.span))
-    return Draft(text, tuple(sentences), tuple(marks), MODEL, raw=text)
+    return Draft(text, tuple(sentences), tuple(marks), QUOTES, raw=text)
 
 
 def score_sentences(candidates: Sequence[_Candidate], term_weights: dict[str, float]) -> list[float]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,22 @@ from rag.ledger import Ledger
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "docs_store"
 _DATA = Path(os.environ.get("EVALUATION_DATA", ROOT.parent / "shared"))
+
+
+@contextmanager
+def held(library: Path) -> Iterator[subprocess.Popen[str]]:
+    """Let another process own a library while the block runs."""
+    hold = "import sys; from pathlib import Path; from rag.lock import Lock\n"
+    hold += f"lock = Lock(Path({str(library)!r})); print('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture(autouse=True)

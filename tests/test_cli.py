@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rag.cli import main
+from tests.conftest import held
 from tests.provider import Provider, Scripted, error, serving, words
 
 Run = Callable[..., tuple[int, str, str]]
@@ -220,20 +221,13 @@ def test_a_damaged_library_is_a_store_error(run: Run, tmp_path: Path) -> None:
 
 def test_a_busy_library_answers_and_refuses_to_sync(run: Run, tmp_path: Path) -> None:
     run("sync")
-    hold = "import sys; from pathlib import Path; from rag.lock import Lock\n"
-    hold += f"lock = Lock(Path({str(tmp_path / 'library')!r})); print('ready', flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+    with held(tmp_path / "library") as process:
         code, out, err = run("ask", "How long is the bridge at Ostvik?")
         assert (code, str(process.pid) in err) == (0, True)
         assert "412 metres" in out
         for command in ("sync", "serve"):
             code, out, err = run(command)
             assert (code, out, str(process.pid) in err) == (6, "", True)
-        process.kill()
 
 
 def test_no_document_can_steer_the_terminal(run: Run, folder: Path) -> None:

@@ -98,6 +98,13 @@ def test_an_unknown_model_is_refused_with_what_to_do(name: str) -> None:
         specs(name, a={"base_url": SERVER}, b={"base_url": SERVER})
 
 
+def test_a_model_cannot_pass_for_quotes() -> None:
+    """Else the page would call what it writes word for word the articles'."""
+    settings = Settings.model_validate({"model": "quotes", "models": {"quotes": {"base_url": "http://127.0.0.1:1/v1"}}})
+    with pytest.raises(UsageError, match="another name"):
+        model_specs(settings, {})
+
+
 def test_an_unknown_provider_is_refused_with_those_we_know() -> None:
     with pytest.raises(UsageError, match=r"\[models.m\] names no known provider. Use one of: openai, anthropic"):
         specs("m", m={"provider": "opanai"})

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 
 from rag.cite import cite
 from rag.prompts import NOT_FOUND
-from rag.quotes import MODEL as QUOTES
 from rag.quotes import quote
 from rag.reply import is_code
-from rag.types import Answer, AnswerSentence, Chip, Draft, Evidence
+from rag.types import QUOTES, Answer, AnswerSentence, Chip, Draft, Evidence
 from rag.verify import verify
 from tests.evidence import draft, evidence, hit, same
 from ui.render import answer_html, citations_of, draft_html, error_html, escape

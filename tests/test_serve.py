@@ -25,6 +25,7 @@ from rag.app import Footnote, open_library
 from rag.cli import main
 from rag.errors import InputError
 from rag.lock import owner_pid
+from tests.conftest import held
 from ui.serve import _HEADERS, _listen, build_app
 
 Open = Callable[..., Footnote]
@@ -317,16 +318,9 @@ def test_beside_another_owner_nothing_is_served(
 ) -> None:
     with open_at() as library:
         library.sync()
-    hold = "import sys; from pathlib import Path; from rag.lock import Lock\n"
-    hold += f"lock = Lock(Path({str(tmp_path / 'library')!r})); print('ready', flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+    with held(tmp_path / "library") as process:
         assert main(["serve", "--library", str(tmp_path / "library"), "--port", str(free_port)]) == 6
         assert f"in use by process {process.pid}" in capsys.readouterr().err
-        process.kill()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.types import Answer, Article, Hit, Source, Span
-from ui.render import citations_of, escape, escape_name
+from ui.render import citations_of, escape, escape_name, shortened
 
 _LONGEST = 300_000  # characters of an article shown at once
 _TAGS = {"title": "h3", "heading": "h3", "text": "p", "boilerplate": "p"}
@@ -37,7 +37,7 @@ def _card(n: int, hit: Hit, numbers: Sequence[int], answer: Answer, turn: int) -
         f'<span class="fn-title">{escape_name(hit.source.title)}</span><span class="fn-meta">{about(hit.source)}</span>'
     )
     if not quotes:
-        text = escape(_excerpt(hit.passage.text))
+        text = escape(shortened(hit.passage.text, 220))
         return (
             f'<li><a class="fn-card" href="#evidence-{turn}-{n}">{head}<span class="fn-excerpt">{text}</span></a></li>'
         )
@@ -102,8 +102,3 @@ def _marked(text: str, block: Span, marked: Span | None) -> str:
     start, end = max(marked.start, block.start), min(marked.end, block.end)
     inside = f"<mark>{escape(text[start:end])}</mark>"
     return escape(text[block.start : start]) + inside + escape(text[end : block.end])
-
-
-def _excerpt(text: str, most: int = 220) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= most else words[:most].rsplit(" ", 1)[0] + " …"

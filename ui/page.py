@@ -13,9 +13,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 import gradio as gr
 
 from rag import Footnote
+from rag.types import QUOTES
 from ui.chat import Chat, Turn, View
 from ui.evidence import WELCOME
-from ui.render import QUOTES, escape
+from ui.render import escape
 
 ASSETS = Path(__file__).parent / "assets"
 CONCURRENT_ANSWERS = 32

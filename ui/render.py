@@ -13,9 +13,7 @@ from markdown_it import MarkdownIt
 
 from rag.reply import is_code
 from rag.text import printable
-from rag.types import Answer, AnswerSentence
-
-QUOTES = "quotes"
+from rag.types import QUOTES, Answer, AnswerSentence
 
 # Markdown without what could reach out: no raw HTML, no images, no links. Their source stays visible as text.
 _MARKDOWN = (
@@ -203,7 +201,7 @@ def _checks(answer: Answer) -> str:
         exactly = "word for word in the articles" if answer.model == QUOTES else "supported by the cited words"
         return f'<p class="fn-check supported">✓ {count} of {count} {what} {exactly}</p>'
     items = "".join(
-        f"<li><q>{escape(_shortened(_bare(sentence)))}</q> <strong>{_VERDICTS[sentence.verdict][1]}</strong>: "
+        f"<li><q>{escape(shortened(_bare(sentence)))}</q> <strong>{_VERDICTS[sentence.verdict][1]}</strong>: "
         f"{escape(' '.join(sentence.reasons))}</li>"
         for sentence in doubtful
     )
@@ -223,7 +221,7 @@ def _bare(sentence: AnswerSentence) -> str:
 def _nearest(answer: Answer, turn: int) -> str:
     items = "".join(
         f'<li><a class="fn-open" href="#evidence-{turn}-{n}"><strong>{escape_name(hit.source.title)}</strong> '
-        f"{escape(_shortened(' '.join(hit.passage.text.split()), 160))}</a></li>"
+        f"{escape(shortened(hit.passage.text, 160))}</a></li>"
         for n, hit in enumerate(answer.evidence.hits[:3], start=1)
     )
     return f'<div class="fn-nearest"><h3>Nearest passages</h3><ul>{items}</ul></div>'
@@ -247,7 +245,9 @@ def _foot(answer: Answer, turn: int) -> str:
     return f'<p class="fn-foot">{" · ".join(facts)}</p>'
 
 
-def _shortened(text: str, most: int = 120) -> str:
+def shortened(text: str, most: int = 120) -> str:
+    """Return the beginning of a text, in one line, cut between words."""
+    text = " ".join(text.split())
     return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " …"
 
 

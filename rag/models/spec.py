@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from rag.config import Settings
 from rag.errors import UsageError
+from rag.types import QUOTES
 
 
 class Provider(NamedTuple):
@@ -48,6 +49,8 @@ def model_specs(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelSp
 
 
 def _spec(name: str, settings: Settings, environ: Mapping[str, str]) -> ModelSpec:
+    if name == QUOTES:
+        raise UsageError(f"No model can be called {QUOTES!r}: that is what answers without one. Give it another name.")
     block = settings.models.get(name)
     provider, _, rest = name.partition("/")
     server = environ.get("OPENAI_BASE_URL", "").strip()

@@ -5,6 +5,7 @@ Hit ─collect→ Evidence ─answer→ Draft ─cite→ CitedDraft ─verify→
 """
 
 from rag.types.answers import (
+    QUOTES,
     Answer,
     AnswerSentence,
     Chip,
@@ -39,6 +40,7 @@ from rag.types.library import (
 )
 
 __all__ = [
+    "QUOTES",
     "Answer",
     "AnswerSentence",
     "Article",

@@ -9,6 +9,8 @@ from rag.types.library import Matrix, Passage, Source, Span, digest
 
 Verdict = Literal["supported", "partial", "unsupported", "contradicted"]
 Status = Literal["grounded", "partial", "not_found", "incomplete"]
+QUOTES = "quotes"
+"""What `model` says where none wrote the answer: its words are those of the articles. No model may be called so."""
 
 
 @dataclass(frozen=True, slots=True)
