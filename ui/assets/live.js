@@ -18,20 +18,26 @@ function nameButtons() {
 new MutationObserver(nameButtons).observe(chat, { childList: true, subtree: true });
 nameButtons();
 
+// Followed until the reader takes over; what scrolls is not asked, since we scroll ourselves.
 let follow = true;
+const takeOver = (event) => { if (!(event.deltaY > 0)) follow = false; };
+for (const kind of ['wheel', 'touchmove', 'pointerdown', 'keydown']) {
+  scroll.addEventListener(kind, takeOver, { passive: true });
+}
 scroll.addEventListener('scroll', () => {
-  follow = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+  if (scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 20) follow = true;
 });
 
-// A new question: what follows is to be seen.
 watch('value', () => {
   const turn = element.querySelector('.fn-turn');
   if (!turn) return;
   if (!turn.querySelector('.fn-draft')) {
-    follow = true;
+    follow = true; // a new question
     announcer.textContent = 'Searching the articles';
   }
-  if (follow) requestAnimationFrame(() => { scroll.scrollTop = scroll.scrollHeight; });
+  requestAnimationFrame(() => {
+    if (follow && element.querySelector('.fn-turn')) scroll.scrollTop = scroll.scrollHeight;
+  });
 });
 
 // A finished answer is read from its beginning. It may come before or after the live one goes.
@@ -47,5 +53,6 @@ new MutationObserver(() => {
   requestAnimationFrame(() => {
     const above = answer.getBoundingClientRect().top - scroll.getBoundingClientRect().top;
     if (follow) scroll.scrollTop += above - 12;
+    follow = true;
   });
 }).observe(scroll, { childList: true, subtree: true });
