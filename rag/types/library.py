@@ -58,6 +58,8 @@ class Article:
 
     `source` is the path relative to the articles folder, with forward slashes. `published` is an
     ISO date (YYYY-MM-DD). Blocks are ordered, do not overlap, and hold every visible character.
+    `pages` holds where each page begins in the text, from page 1 on; empty where there are none.
+    `notes` say what reading it left in doubt, such as a guessed encoding.
     """
 
     source: str
@@ -69,6 +71,8 @@ class Article:
     language: str | None = None
     url: str | None = None
     visibility: Literal["public", "internal"] = "public"
+    pages: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
     id: str = field(init=False)
     content_hash: str = field(init=False)
 
