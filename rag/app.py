@@ -4,125 +4,120 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag import chunk, cite, load, text, verify
+from rag import cite, verify
 from rag.answer import CitedQueryEngine, Stopped, checked_question
 from rag.config import DEFAULT_ARTICLES, Settings, load_settings
 from rag.embed import MiniLMEmbedding
-from rag.errors import BusyError, InputError, StoreError
-from rag.index import VectorIndex, exact_index
-from rag.ledger import Ledger, LedgerReader
+from rag.errors import BusyError, FootnoteError, InputError, ReadOnlyError, StoreError
+from rag.index import FOLDER_NAME, exact_index
+from rag.ledger import FILE_NAME, Ledger, LedgerReader
 from rag.lock import Lock
+from rag.owner import ARTICLES, EMBEDDER, EMBEDDER_NAME, Owner
 from rag.quotes import QuoteAnswerer
 from rag.retrieve import HybridRetriever
-from rag.sync import Progress, Sync, SyncReport
-from rag.types import Answer, AnswerSentence, Article, Citation, Draft, Evidence, Source
+from rag.types import Answer, AnswerSentence, Article, Citation, Draft, Evidence, Progress, Source, SyncReport
 
 if TYPE_CHECKING:
+    from rag.doctor import StoreCheck
     from rag.generate import ModelAnswerer
-
-_ARTICLES = "articles_folder"  # keys in the ledger
-_EMBEDDER = "embedder"
-_EMBEDDER_NAME = "embedder_name"
+    from rag.quality import QualityReport
 
 
 def open_library(
-    settings: Settings | None = None, *, library: Path | str | None = None, articles: Path | str | None = None
+    settings: Settings | None = None,
+    *,
+    library: Path | str | None = None,
+    articles: Path | str | None = None,
+    re_embed: bool = False,
 ) -> Footnote:
     """Open a library, made if it is not there; the arguments win over environment and `footnote.toml`.
 
-    Where another process owns it, it is opened for reading only: `owner_pid` then names that process.
+    Where another process owns it, or it cannot be written, it is opened for reading only: `notice` says so.
+    With `re_embed` a library of another embedder is opened too, for `sync` to embed all of it again.
 
     Raises InputError for a library that belongs to another articles folder, StoreError where it is
     damaged or was built with another embedder.
     """
     if settings is None:
         settings = load_settings(os.environ, overrides={"library": library, "articles": articles})
-    return Footnote(settings)
+    return Footnote(settings, re_embed=re_embed)
 
 
 class Footnote:
     """An open library: sync it, ask it, search it. A context manager; safe to share between threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, re_embed: bool = False) -> None:
         self._settings = settings
-        self.owner_pid: int | None = None
-        """The process that owns the library, where it is not this one."""
         self.model: str
         """What answers: the names of the models that are set, or `quotes`."""
         self._lock: Lock | None = None
+        self._refusal: FootnoteError | None = None
+        self._owner: Owner | None = None
         self._ledger: LedgerReader
-        self._owned: tuple[Ledger, VectorIndex] | None = None
         folder = settings.library
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(folder)
-        except BusyError as busy:
-            self.owner_pid = busy.owner_pid
+        except (BusyError, ReadOnlyError) as refusal:
+            self._refusal = refusal
         except OSError as error:
             raise StoreError(f"The library {folder} cannot be made: {error.strerror}. Use another --library.") from None
         try:
-            if self._lock:
-                ledger = Ledger(folder)
-                self._ledger = ledger
-                index = VectorIndex(folder, ledger)
-                self._owned = ledger, index
-            else:
-                self._ledger = LedgerReader(folder, readonly=True)
+            self._ledger = self._open_ledger()
             self.articles = _bound_folder(self._ledger, settings)
             self._embedder = MiniLMEmbedding(settings.embedder.path)
-            self._check_embedder()
+            if not re_embed:
+                self._check_embedder()
+            if isinstance(self._ledger, Ledger):
+                self._owner = Owner(self._ledger, settings, self.articles, self._embedder)
             self._answerer = _answerer(settings)
             self.model = self._answerer.name
         except BaseException:
             self.close()
             raise
-        search = self._owned[1] if self._owned else exact_index(self._ledger)
+        search = self._owner.index if self._owner else exact_index(self._ledger)
         self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval)
         self._engine = CitedQueryEngine(self._retriever, self._answerer.stream, self.model, self._check)
 
     @property
     def notice(self) -> str | None:
-        """What a reader must know who asks beside the owner of the library; None for the owner."""
-        if self._owned:
+        """What a reader must know who asks a library that this process may not change; None for its owner."""
+        if self._refusal is None:
             return None
-        by = f"process {self.owner_pid}" if self.owner_pid else "another process"
-        return f"The library is in use by {by}: answering from what it holds now, without syncing."
+        return f"{self._reason}: answering from what it holds now, without syncing."
 
-    def sync(self, progress: Callable[[Progress], None] | None = None) -> SyncReport:
+    @property
+    def owner_pid(self) -> int | None:
+        """The process that owns the library, where it is not this one."""
+        return self._refusal.owner_pid if isinstance(self._refusal, BusyError) else None
+
+    @property
+    def owner(self) -> Owner:
+        """What changes the library. Raises BusyError beside another owner, ReadOnlyError where it cannot be written."""
+        if self._owner is None:
+            if isinstance(self._refusal, BusyError):
+                advice = "Stop that process, or wait for it"
+                raise BusyError(f"{self._reason}. {advice}.", self._refusal.owner_pid)
+            raise self._refusal or StoreError("The library is closed.")
+        return self._owner
+
+    @property
+    def _reason(self) -> str:
+        if isinstance(self._refusal, BusyError):
+            pid = self._refusal.owner_pid
+            return f"The library is in use by process {pid}" if pid else "The library is in use by another process"
+        return "The library cannot be written"
+
+    def sync(self, progress: Callable[[Progress], None] | None = None, *, prune: bool = False) -> SyncReport:
         """Bring the library in line with its articles folder and return what became of every file.
 
-        Raises BusyError beside another owner, InputError where the folder cannot be listed.
+        Raises BusyError beside another owner; InputError where the folder cannot be listed, or so much of it is
+        gone that it may be the wrong one (unless `prune`).
         """
-        if not self._owned:
-            raise BusyError(f"{self.notice} Stop that process, or wait for it, to sync.", self.owner_pid)
-        ledger, index = self._owned
-        cut = partial(
-            chunk.chunk,
-            count_tokens=self._embedder.count_tokens,
-            max_tokens=self._settings.passages.max_tokens,
-        )
-        run = Sync(
-            ledger,
-            index,
-            self._embedder,
-            load.load,
-            cut,
-            recipe=f"{load.VERSION}:{text.VERSION}:{chunk.VERSION}:{self._settings.passages.max_tokens}",
-            max_bytes=load.MAX_BYTES,
-            progress=progress,
-        )
-        # Bound as the first act: a first sync that is cut off must not leave articles without a folder.
-        if ledger.get(_ARTICLES) is None and self.articles.is_dir():
-            ledger.put(_ARTICLES, os.path.relpath(self.articles, self._settings.library.resolve()))
-            ledger.put(_EMBEDDER, self._embedder.fingerprint)
-            ledger.put(_EMBEDDER_NAME, self._embedder.name)
-        report = run.run(self.articles)
-        index.tidy()
-        return report
+        return self.owner.sync(progress, prune=prune)
 
     def ask(self, question: str, top_k: int | None = None) -> Answer:
         """Return the checked answer to a question.
@@ -150,6 +145,16 @@ class Footnote:
         """Return what is known of each article, newest first."""
         return self._ledger.sources()
 
+    def examine(self) -> tuple[list[StoreCheck], QualityReport]:
+        """Look the library over: whether the store is sound, and which articles came in badly."""
+        from rag.doctor import examine_store  # used by one command only, these two
+        from rag.quality import report
+
+        index = self._owner.index if self._owner else None
+        checks = examine_store(self._ledger, index, self._embedder)
+        sound = checks[0].passed
+        return checks, report(self._ledger.all_articles() if sound else ())
+
     def as_query_engine(self) -> CitedQueryEngine:
         """Return the llama-index query engine behind `ask`."""
         return self._engine
@@ -160,8 +165,8 @@ class Footnote:
 
     def close(self) -> None:
         """Close the library and give it free."""
-        if self._owned:
-            self._owned[1].close()
+        if self._owner:
+            self._owner.close()
         if hasattr(self, "_ledger"):
             self._ledger.close()
         if self._lock:
@@ -181,17 +186,29 @@ class Footnote:
         return *verify.verify(cited, evidence), cited.citations
 
     def _check_embedder(self) -> None:
-        known = self._ledger.get(_EMBEDDER)
+        known = self._ledger.get(EMBEDDER)
         if known not in (None, self._embedder.fingerprint):
             raise StoreError(
                 f"The library {self._settings.library} was built with another embedder "
-                f"({self._ledger.get(_EMBEDDER_NAME)}, {known}). Go back to that one, or use another --library."
+                f"({self._ledger.get(EMBEDDER_NAME)}, {known}). Go back to that one, or run `footnote sync --re-embed`."
             )
+
+    def _open_ledger(self) -> LedgerReader:
+        folder = self._settings.library
+        if self._lock is None:
+            return LedgerReader(folder, readonly=True)
+        file = folder / FILE_NAME
+        if (folder / FOLDER_NAME).exists() and not (file.exists() and file.stat().st_size):
+            raise StoreError(
+                f"{file} is missing, though there is an index of it. Bring back a backup with `footnote restore FILE`, "
+                f"or remove {folder / FOLDER_NAME} to begin a new library."
+            )
+        return Ledger(folder, check=self._lock.abandoned)
 
 
 def _bound_folder(ledger: LedgerReader, settings: Settings) -> Path:
     """Return the articles folder of a library; raises InputError where another one is asked for."""
-    known = ledger.get(_ARTICLES)
+    known = ledger.get(ARTICLES)
     if known is None:
         return (settings.articles or DEFAULT_ARTICLES).resolve()
     bound = (settings.library.resolve() / known).resolve()

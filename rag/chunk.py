@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -53,9 +54,16 @@ def chunk(article: Article, count_tokens: CountTokens, max_tokens: int) -> tuple
                 text=article.text[start:end],
                 context=contexts.text(section),
                 sentences=sentences,
+                pages=_pages(article, start, end),
             )
         )
     return tuple(passages)
+
+
+def _pages(article: Article, start: int, end: int) -> tuple[tuple[int, int], ...]:
+    first = bisect_right(article.pages, start)  # the number of the page that the passage begins on
+    inside = bisect_left(article.pages, end)
+    return tuple((article.pages[number - 1], number) for number in range(max(first, 1), inside + 1))
 
 
 def _units(article: Article, count_tokens: CountTokens, limit: int) -> list[_Unit]:

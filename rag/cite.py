@@ -45,9 +45,10 @@ def cite(draft: Draft, evidence: Evidence, embed: Callable[[str], Vector]) -> Ci
                 similarity = max(near, similarity or 0.0)
             numbers = []
             for place in spans:
+                quote, page = hit.passage.quote(place), hit.passage.page(place)
                 citation = citations.setdefault(
                     (hit.source.article_id, place),
-                    Citation(len(citations) + 1, mark.n, hit.source, place.start, place.end, hit.passage.quote(place)),
+                    Citation(len(citations) + 1, mark.n, hit.source, place.start, place.end, quote, page),
                 )
                 numbers.append(citation.n)
             cited.append(CitedMark(mark.at, tuple(numbers)))

@@ -5,6 +5,7 @@
     ├── InputError    3  a folder, file or question cannot be used
     ├── ProviderError 4  no model gave an answer
     ├── StoreError    5  the library is damaged or does not fit these settings
+    │   └── ReadOnlyError   nothing can be written to it; what it holds still answers
     └── BusyError     6  another process owns the library
 
 `Unloadable` stands apart: it is what a loader says of one file, and ends as that file's state.
@@ -55,6 +56,10 @@ class StoreError(FootnoteError):
     """The library on disk is damaged, too new, or was built with another embedder."""
 
     exit_code = 5
+
+
+class ReadOnlyError(StoreError):
+    """The library cannot be written by this user, or lies on a disk that is read-only."""
 
 
 class BusyError(FootnoteError):

@@ -19,12 +19,16 @@ _READ_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file in the folder; `source` is its path relative to it. `problem` says why it is not read."""
+    """A file in the folder; `source` is its path relative to it, `size` in bytes. `problem` says why it is not read.
+
+    `path` None: a web page that the ledger holds; `source` is its address.
+    """
 
     source: str
-    path: Path
+    path: Path | None
     signature: str
     problem: str | None = None
+    size: int = 0
 
 
 def scan(folder: Path) -> list[FoundFile]:
@@ -60,7 +64,8 @@ def _walk(folder: Path, prefix: str) -> Iterator[FoundFile]:
                 yield FoundFile(prefix + entry.name, path, "", "not a regular file")
             else:
                 with contextlib.suppress(FileNotFoundError):  # gone since it was listed
-                    yield FoundFile(prefix + entry.name, path, _signature(entry.stat()))
+                    status = entry.stat()
+                    yield FoundFile(prefix + entry.name, path, _signature(status), size=status.st_size)
 
 
 def _is_text(name: str) -> bool:
@@ -79,6 +84,7 @@ def read(file: FoundFile, max_bytes: int) -> bytes:
 
     Raises Unloadable where it cannot be read, is larger than `max_bytes`, or keeps changing.
     """
+    assert file.path is not None  # noqa: S101 - a web page is read from the ledger
     for _ in range(_READ_TRIES):
         try:
             # Not through a link, and without waiting for the other end of a pipe put in its place.

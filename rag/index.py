@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rag.errors import StoreError
 from rag.ledger import Ledger, LedgerReader
 from rag.types import Matrix, Vector
 from rag.vectors import ChromaIndex, ExactIndex, Probe
 
 _log = logging.getLogger(__name__)
-_FOLDER = "chroma"
-_POINTER = "index"  # the key in the ledger that names the current folder
+FOLDER_NAME = "chroma"
+POINTER = "index"  # the key in the ledger that names the current folder
 _ADD = 5000
 _GARBAGE = 1 / 3  # of all vectors: above it the index is built anew
 _SMALL = 1000  # below it garbage does not matter
@@ -39,48 +40,73 @@ class VectorIndex:
     """
 
     def __init__(self, library: Path, ledger: Ledger) -> None:
-        self._root = library / _FOLDER
+        self._root = library / FOLDER_NAME
         self._ledger = ledger
-        self._name = ledger.get(_POINTER)
+        self._name = ledger.get(POINTER)
         self._probe = Probe(self._root / self._name) if self._name else None
         self._chroma: ChromaIndex | None = None
+        self._sweep()
 
     def search(self, vector: Vector, limit: int) -> list[tuple[int, float]]:
         """Return rows and cosine similarities of the nearest passages, best first; old versions are among them."""
         with self._ledger.snapshot():  # under its lock: no other thread opens or switches the index meanwhile
-            return self._open().search(vector, limit)
+            try:
+                return self._open().search(vector, limit)
+            except StoreError as error:
+                _log.warning("%s Building it anew from the ledger.", error)
+                self.rebuild()
+                return self._open().search(vector, limit)
 
     def add(self, rows: Sequence[int], vectors: Matrix) -> None:
         """Insert vectors under row numbers; those that are there already stay."""
         with self._ledger.snapshot():
             self._open().add(rows, vectors)
 
-    def tidy(self) -> None:
-        """Build the index anew where too much of it belongs to versions that are gone."""
-        if self._chroma is None:
-            return
-        count = self._chroma.count()
-        if count > _SMALL and count - self._ledger.passage_count() > _GARBAGE * count:
-            self.rebuild()
+    def count(self) -> int:
+        """Return the number of vectors, those of old versions included."""
+        with self._ledger.snapshot():
+            return self._open().count()
 
-    def rebuild(self) -> None:
-        """Build a new index from the ledger's vectors and switch to it."""
+    def rows(self) -> set[int]:
+        """Return the row numbers that have a vector."""
+        with self._ledger.snapshot():
+            return self._open().rows()
+
+    def tidy(self) -> None:
+        """Build the index anew where too much of it belongs to versions that are gone; drop folders not in use."""
+        if self._chroma is not None:
+            count = self._chroma.count()
+            if count > _SMALL and count - self._ledger.passage_count() > _GARBAGE * count:
+                self.rebuild()
+        self._sweep()
+
+    def rebuild(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> None:
+        """Build a new index from the ledger's vectors and switch to it. `progress` gets vectors done, and all."""
+        rows, keys = self._ledger.active_rows()
+        self.switch(rows, keys, lambda: None, progress)
+
+    def switch(
+        self,
+        rows: Sequence[int],
+        vector_keys: Sequence[str],
+        publish: Callable[[], None],
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
+        """Build a new index of these rows and, in one transaction with `publish`, let the ledger point to it."""
         name = str(int(self._name or 0) + 1)
-        shutil.rmtree(self._root / name, ignore_errors=True)  # of a rebuild that was cut off
+        shutil.rmtree(self._root / name, ignore_errors=True)  # of a switch that was cut off
         self._root.mkdir(exist_ok=True)
         built = ChromaIndex(self._root / name)
-        rows, keys = self._ledger.active_rows()
         for start in range(0, len(rows), _ADD):
             part = slice(start, start + _ADD)
-            built.add(rows[part], self._ledger.passage_vectors(keys[part]))
+            built.add(rows[part], self._ledger.passage_vectors(vector_keys[part]))
+            progress(min(start + _ADD, len(rows)), len(rows))
         with self._ledger.transaction():
-            self._ledger.put(_POINTER, name)
-            old, self._chroma, self._name = self._chroma, built, name
-            if old:
-                old.close()
-        for folder in self._root.iterdir():
-            if folder.name != name:
-                shutil.rmtree(folder, ignore_errors=True)
+            publish()
+            self._ledger.put(POINTER, name)
+        old, self._chroma, self._name = self._chroma, built, name
+        if old:
+            old.close()
 
     def close(self) -> None:
         """Release the files."""
@@ -88,6 +114,12 @@ class VectorIndex:
             self._probe.stop()
         if self._chroma:
             self._chroma.close()
+
+    def _sweep(self) -> None:
+        """Drop the folders that the ledger does not point to: only outside a transaction that could still fail."""
+        for folder in self._root.iterdir() if self._root.is_dir() else ():
+            if folder.name != self._name:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _open(self) -> ChromaIndex:
         if self._chroma is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
 from pathlib import Path
 
-from rag.errors import BusyError, StoreError
+from rag.errors import BusyError, ReadOnlyError, StoreError
 
 FILE_NAME = "lock"
 # `owner_pid` of another process holds the file for a moment: that is no reason to refuse.
@@ -20,14 +21,23 @@ class Lock:
     """An exclusive lock on a library folder, held until `release` or the end of the process.
 
     The operating system drops it when its holder dies, so a stale file blocks nobody.
-    Raises BusyError naming the holder's pid, StoreError where the file is a link or cannot be written.
+    Raises BusyError naming the holder's pid, ReadOnlyError where nothing can be written here, StoreError
+    where the file is a link.
     """
+
+    abandoned: bool
+    """Whether the holder before this one died without giving it free."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / FILE_NAME
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
+            if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise ReadOnlyError(
+                    f"The library {folder} cannot be written: {error.strerror}. "
+                    "Give this user write access, or use another --library."
+                ) from None
             raise StoreError(f"The lock {path} cannot be opened: {error.strerror}. Check the library folder.") from None
         for _ in range(_TRIES):
             try:
@@ -40,6 +50,7 @@ class Lock:
             pid = owner_pid(folder)
             by = f"process {pid}" if pid else "another process"
             raise BusyError(f"The library {folder} is in use by {by}. Wait for it, or stop it.", pid)
+        self.abandoned = os.fstat(self._file).st_size > 0
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 

@@ -6,26 +6,36 @@ publish. Until the last step the old versions answer; a run after a crash finds 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from rag.errors import Unloadable
+from rag.errors import InputError, Unloadable
 from rag.folder import FoundFile, read, scan
 from rag.ledger import FileRecord, Ledger, Staged
-from rag.types import Article, Embedder, Matrix, Passage, digest
+from rag.staging import embed_missing, recipe_key, vector_key
+from rag.types import Article, Embedder, Matrix, Passage, Progress, SyncReport
 
+_log = logging.getLogger(__name__)
 _BATCH_PASSAGES = 128  # of one switch to new versions
 _BATCH_FILES = 64
-_EMBED_PASSAGES = 32  # kept at once: about a second's work, so that is all a cut costs, and progress shows
+_ADD_PASSAGES = 5000
+_MANY = 10  # more files than these, and a larger share than that, do not vanish without being asked about
+_MANY_SHARE = 0.3
+_GROWTH = 15  # bytes of library for a byte of plain text: text, terms, vectors of passages and sentences, index
+REMOVED = "removed by `footnote remove`; `footnote add` takes it back"
+_SAME = "same content as "
 
-Load = Callable[[str, bytes], Article]
+Load = Callable[[str, bytes, str | None], tuple[Article, ...]]
 Cut = Callable[[Article], tuple[Passage, ...]]
 
 
-class VectorIndex(Protocol):
+class PassageIndex(Protocol):
     """Where passage vectors go to be searched."""
 
     def add(self, rows: Sequence[int], vectors: Matrix) -> None:
@@ -33,47 +43,20 @@ class VectorIndex(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a sync is: files done of all, and passages embedded so far."""
-
-    done: int
-    total: int
-    passages: int
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What became of every file seen: each is in exactly one of the lists, or counted as unchanged."""
-
-    indexed: tuple[str, ...]
-    skipped: tuple[tuple[str, str], ...]
-    failed: tuple[tuple[str, str], ...]
-    removed: tuple[str, ...]
-    unchanged: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report in the shape of the JSON contract."""
-        return {
-            "indexed": list(self.indexed),
-            "skipped": [{"source": source, "reason": reason} for source, reason in self.skipped],
-            "failed": [{"source": source, "reason": reason} for source, reason in self.failed],
-            "removed": list(self.removed),
-            "unchanged": self.unchanged,
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class _Work:
-    """A file to be indexed: its next record, and its version if a run before this one has staged it already."""
+    """A file to be indexed: its next record, and its version if a run before this one has staged it already.
+
+    `replaced` are the files whose articles leave when this one is published, and their next records.
+    """
 
     record: FileRecord
-    article: Article | None
-    passages: tuple[Passage, ...]
+    articles: tuple[tuple[Article, tuple[Passage, ...]], ...]
     staged: Staged | None
+    replaced: dict[str, FileRecord | None] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
-        return len(self.staged.rows) if self.staged else len(self.passages)
+        return len(self.staged.rows) if self.staged else sum(len(passages) for _, passages in self.articles)
 
 
 class Sync:
@@ -82,7 +65,7 @@ class Sync:
     def __init__(
         self,
         ledger: Ledger,
-        index: VectorIndex,
+        index: PassageIndex,
         embedder: Embedder,
         load: Load,
         cut: Cut,
@@ -96,38 +79,62 @@ class Sync:
         self._embedder = embedder
         self._load = load
         self._cut = cut
-        self._recipe = digest("recipe", recipe, embedder.fingerprint)
+        self._recipe = recipe_key(recipe, embedder.fingerprint)
         self._max_bytes = max_bytes
         self._progress = progress or (lambda _: None)
         self._passages = 0
         self._done = 0
         self._total = 0
+        self._renamed: dict[str, str] = {}  # new names of files, and their old ones
+        self._seen: dict[str, str] = {}  # content, and the first file that has it
+        self._batch: dict[str, _Work] = {}
 
-    def run(self, folder: Path) -> SyncReport:
+    def run(self, folder: Path, *, prune: bool = False) -> SyncReport:
         """Read what is new or changed, publish it, and take out what is gone.
 
-        Raises InputError where the folder cannot be listed (nothing is changed then), StoreError where
-        the library cannot be written.
+        Raises InputError where the folder cannot be listed, or where so much of it is gone that it may be the
+        wrong one (unless `prune`): nothing is changed then. StoreError where the library cannot be written.
         """
         found = scan(folder)
         known = self._ledger.files()
-        gone = tuple(sorted(known.keys() - {file.source for file in found}))
+        pages = self._ledger.web_pages()
+        gone = known.keys() - {file.source for file in found} - pages.keys()
+        gone = {source for source in gone if known[source].reason != REMOVED}
+        self._renamed = self._find_renamed(found, known, gone)
+        lost = sorted(gone - set(self._renamed.values()))
+        if not prune:
+            _refuse_mass_deletion(folder, lost, [known[source] for source in known.keys() - pages.keys()])
+        self._warn_of_little_space(found, known)
         with self._ledger.transaction():
-            for source in gone:
+            for source in lost:
                 self._ledger.retire(source)
+        self._seen = {record.digest: source for source, record in known.items() if record.reason == REMOVED}
+        report = self._work_through([*found, *_as_files(pages)], known)
+        with self._ledger.transaction():
+            for source in self._renamed.values():  # what is there under the new name could not be indexed
+                self._ledger.retire(source)
+        self._ledger.collect()
+        return replace(report, removed=tuple(sorted(gone)))
+
+    def run_web_page(self, address: str) -> SyncReport:
+        """Index one web page that the ledger holds, and nothing else."""
+        pages = {address: self._ledger.web_pages()[address]}
+        report = self._work_through(_as_files(pages), self._ledger.files())
+        self._ledger.collect()
+        return report
+
+    def _work_through(self, found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> SyncReport:
         self._total = len(found)
         indexed: list[str] = []
         problems: dict[str, list[tuple[str, str]]] = {"skipped": [], "failed": []}
         unchanged = 0
-        batch: list[_Work] = []
         for file in found:
             outcome = self._examine(file, known.get(file.source))
             if isinstance(outcome, _Work):
-                batch.append(outcome)
+                self._batch[file.source] = outcome
                 indexed.append(file.source)
-                if len(batch) >= _BATCH_FILES or sum(work.size for work in batch) >= _BATCH_PASSAGES:
-                    self._index_batch(batch)
-                    batch = []
+                if len(self._batch) >= _BATCH_FILES or sum(w.size for w in self._batch.values()) >= _BATCH_PASSAGES:
+                    self._index_batch()
                 continue
             self._done += 1
             if outcome.reason is None:
@@ -135,41 +142,87 @@ class Sync:
             else:
                 problems[outcome.state].append((file.source, outcome.reason))
             self._report()
-        self._index_batch(batch)
-        self._ledger.collect()
-        return SyncReport(tuple(indexed), tuple(problems["skipped"]), tuple(problems["failed"]), gone, unchanged)
+        self._index_batch()
+        return SyncReport(tuple(indexed), tuple(problems["skipped"]), tuple(problems["failed"]), (), unchanged)
+
+    def _find_renamed(
+        self, found: Iterable[FoundFile], known: Mapping[str, FileRecord], gone: Iterable[str]
+    ) -> dict[str, str]:
+        """Return the new files that have the content of files that are gone, and the old names of these."""
+        wanted = {_content(known[source]): source for source in gone if known[source].state == "indexed"}
+        renamed: dict[str, str] = {}
+        for file in found if wanted else ():
+            if file.source not in known and file.problem is None:
+                with contextlib.suppress(Unloadable):
+                    content = hashlib.sha256(read(file, self._max_bytes)).hexdigest()
+                    if old := wanted.pop(content, None):
+                        renamed[file.source] = old
+        return renamed
+
+    def _warn_of_little_space(self, found: Iterable[FoundFile], known: Mapping[str, FileRecord]) -> None:
+        new = sum(file.size for file in found if file.source not in known)
+        free = shutil.disk_usage(self._ledger.path.parent).free
+        if free < 2 * _GROWTH * new:
+            _log.warning(
+                "%.1f GB are free for the library; the new files may need %.1f GB.", free / 1e9, _GROWTH * new / 1e9
+            )
 
     def _examine(self, file: FoundFile, known: FileRecord | None) -> _Work | FileRecord:
         """Return the work a file makes, or its state where it makes none."""
+        if known and known.reason == REMOVED:
+            return known
         if file.problem is not None:
             return self._put_aside(file, known, "", Unloadable("skipped", file.problem))
-        if known and file.signature and file.signature == known.signature and self._made_here(known):
-            return known
+        content = ""
         try:
-            data = read(file, self._max_bytes)
-        except Unloadable as problem:
-            return self._put_aside(file, known, "", problem)
-        content = self._recipe[:16] + ":" + hashlib.sha256(data).hexdigest()
-        if known and known.digest == content:
-            record = FileRecord(file.source, known.state, known.reason, file.signature, content)
-            if record != known:
-                self._ledger.record(record)
-            return record
-        record = FileRecord(file.source, "indexed", None, file.signature, content)
-        if staged := self._ledger.staged(file.source, content):
-            return _Work(record, None, (), staged)
-        try:
-            article = self._load(file.source, data)
-            passages = self._cut(article)
+            untouched = known and file.signature and file.signature == known.signature and self._made_here(known)
+            data, charset = (None, None) if untouched else self._read(file)
+            content = known.digest if known and data is None else self._digest(data or b"", charset)
+            if twin := self._seen.get(content):
+                return self._put_aside(file, known, content, Unloadable("skipped", _SAME + twin))
+            was_twin = known is not None and (known.reason or "").startswith(_SAME)
+            if known and known.digest == content and not was_twin:
+                return self._still(known, file.signature)
+            record = FileRecord(file.source, "indexed", None, file.signature, content)
+            work = self._prepare(file, record, (data, charset) if data is not None else None)
         except Unloadable as problem:
             return self._put_aside(file, known, content, problem)
+        self._seen[content] = file.source
+        if old := self._renamed.pop(file.source, None):
+            work.replaced[old] = None
+        return work
+
+    def _still(self, known: FileRecord, signature: str) -> FileRecord:
+        """Note that a file is as it was."""
+        record = replace(known, signature=signature)
+        if record != known:
+            self._ledger.record(record)
+        if record.state == "indexed":
+            self._seen[record.digest] = record.source
+        return record
+
+    def _prepare(self, file: FoundFile, record: FileRecord, read: tuple[bytes, str | None] | None) -> _Work:
+        if staged := self._ledger.staged(file.source, record.digest):
+            return _Work(record, (), staged)
+        data, charset = read or self._read(file)
+        try:
+            articles = self._load(file.source, data, charset)
+            return _Work(record, tuple((article, self._cut(article)) for article in articles), None)
+        except Unloadable:
+            raise
         except Exception as error:
             # A parser that stumbles over one file must not keep the others out.
-            return self._put_aside(file, known, content, Unloadable("failed", f"cannot be parsed: {error!r:.200}"))
-        return _Work(record, article, passages, None)
+            raise Unloadable("failed", f"cannot be parsed: {error!r:.200}") from None
+
+    def _read(self, file: FoundFile) -> tuple[bytes, str | None]:
+        page = self._ledger.web_page(file.source) if file.path is None else None
+        return (page.data, page.charset) if page else (read(file, self._max_bytes), None)
+
+    def _digest(self, data: bytes, charset: str | None) -> str:
+        return f"{self._recipe}:{hashlib.sha256(data).hexdigest()}" + (f":{charset}" if charset else "")
 
     def _made_here(self, known: FileRecord) -> bool:
-        return known.digest.startswith(self._recipe[:16] + ":")
+        return known.digest.startswith(self._recipe + ":")
 
     def _put_aside(self, file: FoundFile, known: FileRecord | None, content: str, problem: Unloadable) -> FileRecord:
         """Note a file that is not indexed. Its last good version leaves if there is nothing to read in it any more.
@@ -178,49 +231,68 @@ class Sync:
         """
         signature = file.signature if content else ""
         record = FileRecord(file.source, problem.state, problem.reason, signature, content)
-        if known != record:
-            if problem.state == "skipped":
-                self._ledger.retire(file.source, record)
-            else:
-                self._ledger.record(record)
+        twin = self._batch.get(problem.reason.removeprefix(_SAME))
+        if known == record:
+            return record
+        if twin and known:  # answers until its twin does
+            twin.replaced[file.source] = record
+        elif problem.state == "skipped":
+            self._ledger.retire(file.source, record)
+        else:
+            self._ledger.record(record)
         return record
 
-    def _index_batch(self, batch: Sequence[_Work]) -> None:
+    def _index_batch(self) -> None:
+        batch, self._batch = self._batch, {}
         if not batch:
             return
         with self._ledger.transaction():
-            staged = [self._stage(work) for work in batch]
+            staged = [self._stage(work) for work in batch.values()]
         missing: dict[str, Passage] = {}
         for version in staged:
             missing |= self._ledger.unembedded(version)
-        keys = list(missing)
-        for start in range(0, len(keys), _EMBED_PASSAGES):
-            part = keys[start : start + _EMBED_PASSAGES]
-            vectors = self._embedder.embed_passages([missing[key] for key in part])
-            self._ledger.store_vectors(dict(zip(part, vectors, strict=True)))
-            self._passages += len(part)
+        for count in embed_missing(self._ledger, self._embedder, missing):
+            self._passages += count
             self._report()
         rows = [row for version in staged for row in version.rows]
-        if rows:
-            vector_keys = [key for version in staged for key in version.vector_keys]
-            self._index.add(rows, self._ledger.passage_vectors(vector_keys))
+        keys = [key for version in staged for key in version.vector_keys]
+        for start in range(0, len(rows), _ADD_PASSAGES):
+            part = slice(start, start + _ADD_PASSAGES)
+            self._index.add(rows[part], self._ledger.passage_vectors(keys[part]))
         with self._ledger.transaction():
-            for version, work in zip(staged, batch, strict=True):
-                self._ledger.publish(version, work.record)
+            for version, work in zip(staged, batch.values(), strict=True):
+                self._ledger.publish(version, work.record, work.replaced)
         self._done += len(batch)
         self._report()
 
     def _stage(self, work: _Work) -> Staged:
         if work.staged:
             return work.staged
-        assert work.article is not None  # noqa: S101 - one of the two is set
-        keys = [self._vector_key(passage) for passage in work.passages]
-        return self._ledger.stage(work.article, work.passages, keys, work.record.digest)
-
-    def _vector_key(self, passage: Passage) -> str:
-        """Return the digest of all that the vectors of a passage depend on."""
-        spans = ",".join(f"{start - passage.start}:{end - passage.start}" for start, end in passage.sentences)
-        return digest("vectors", self._embedder.fingerprint, passage.context, passage.text, spans)[:32]
+        articles = [
+            (article, passages, [vector_key(self._embedder, passage) for passage in passages])
+            for article, passages in work.articles
+        ]
+        return self._ledger.stage(work.record.source, work.record.digest, articles)
 
     def _report(self) -> None:
         self._progress(Progress(self._done, self._total, self._passages))
+
+
+def _content(record: FileRecord) -> str:
+    """Return the digest of a file's bytes alone."""
+    return record.digest.partition(":")[2]
+
+
+def _as_files(pages: Mapping[str, str]) -> list[FoundFile]:
+    return [FoundFile(address, None, content) for address, content in pages.items()]
+
+
+def _refuse_mass_deletion(folder: Path, lost: Sequence[str], known: Sequence[FileRecord]) -> None:
+    gone = set(lost)
+    before = sum(record.state == "indexed" for record in known)
+    missing = sum(record.state == "indexed" and record.source in gone for record in known)
+    if missing > _MANY and missing > _MANY_SHARE * before:
+        raise InputError(
+            f"{missing} of {before} indexed files are gone from {folder}. Nothing was changed. If the folder is not "
+            "mounted or is another one, bring it back; if the files are meant to be gone, run `footnote sync --prune`."
+        )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
+from rag.errors import StoreError
 from rag.types import Matrix, Vector
 
 _COLLECTION = "passages"
@@ -20,11 +21,26 @@ _PROBE_SAMPLE = 20
 _REACHABLE = 0.99  # HNSW leaves a few in ten thousand unlinked by itself
 
 
+@contextlib.contextmanager
+def _errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of Chroma's Rust core is no Exception
+        reason = str(error).strip().rstrip(".")
+        raise StoreError(
+            f"The vector index cannot be {what}: {reason:.300}. Check that there is space left on its disk, "
+            "then run `footnote rebuild`: nothing is lost, it is built from the ledger."
+        ) from None
+
+
 class ChromaIndex:
     """Passage vectors in one Chroma folder, under the row numbers of the ledger. Insert-only.
 
     Chroma is neither safe between processes nor against being killed, so: only the owner of the
     library opens it, after a `Probe` has found it sound; what it lost is rebuilt from the ledger.
+    Raises StoreError where Chroma fails.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,23 +49,26 @@ class ChromaIndex:
         from chromadb.config import Settings
 
         settings = Settings(anonymized_telemetry=False)
-        self._client = chromadb.PersistentClient(path=str(folder), settings=settings)
-        self._collection = self._client.get_or_create_collection(
-            _COLLECTION,
-            configuration=cast(Any, _CONFIGURATION),
-            embedding_function=None,
-        )
-        self._batch = self._client.get_max_batch_size()
+        with _errors("opened"):
+            self._client = chromadb.PersistentClient(path=str(folder), settings=settings)
+            self._collection = self._client.get_or_create_collection(
+                _COLLECTION,
+                configuration=cast(Any, _CONFIGURATION),
+                embedding_function=None,
+            )
+            self._batch = self._client.get_max_batch_size()
 
     def add(self, rows: Sequence[int], vectors: Matrix) -> None:
         """Insert vectors, shape (rows, dimension); a row that is there already stays as it is."""
         for start in range(0, len(rows), self._batch):
             part = slice(start, start + self._batch)
-            self._collection.add(ids=[str(row) for row in rows[part]], embeddings=vectors[part])
+            with _errors("written"):
+                self._collection.add(ids=[str(row) for row in rows[part]], embeddings=vectors[part])
 
     def search(self, vector: Vector, limit: int) -> list[tuple[int, float]]:
         """Return rows and cosine similarities of the nearest passages, best first; old versions are among them."""
-        found = self._collection.query(query_embeddings=cast(Any, [vector]), n_results=limit, include=["distances"])
+        with _errors("searched"):
+            found = self._collection.query(query_embeddings=cast(Any, [vector]), n_results=limit, include=["distances"])
         distances = found["distances"]
         if not distances:
             return []
@@ -57,7 +76,13 @@ class ChromaIndex:
 
     def count(self) -> int:
         """Return the number of vectors, those of old versions included."""
-        return self._collection.count()
+        with _errors("counted"):
+            return self._collection.count()
+
+    def rows(self) -> set[int]:
+        """Return the row numbers that have a vector."""
+        with _errors("read"):
+            return {int(row) for row in self._collection.get(include=[])["ids"]}
 
     def close(self) -> None:
         """Release the files."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rag.errors import Unloadable
+from rag.load import load
 from rag.load.document import Document, to_article
 from rag.types import Article
 
@@ -28,6 +29,12 @@ def blocks(document: Document) -> list[tuple[str, str]]:
     article = to_article(document, "folder/name of file.txt")
     assert_canonical(article)
     return kinds(article)
+
+
+def load_one(file: str, data: bytes) -> Article:
+    """Return the one article in a file's bytes."""
+    (article,) = load(file, data)
+    return article
 
 
 def kinds(article: Article) -> list[tuple[str, str]]:

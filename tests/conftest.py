@@ -18,6 +18,7 @@ from rag.app import Footnote, open_library
 from rag.config import Settings
 from rag.embed import MiniLMEmbedding
 from rag.ledger import Ledger
+from rag.load.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "docs_store"
@@ -57,6 +58,25 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("FOOTNOTE_"):
             monkeypatch.delenv(name)
+
+
+class _SharedSandbox(Sandbox):
+    """One child process for all tests of this process: each library would wait for its own otherwise."""
+
+    def close(self) -> None:
+        """Go on: the next library uses it."""
+
+
+@pytest.fixture(scope="session")
+def _sandbox() -> Iterator[Sandbox]:
+    shared = _SharedSandbox()
+    yield shared
+    Sandbox.close(shared)
+
+
+@pytest.fixture(autouse=True)
+def _one_sandbox(monkeypatch: pytest.MonkeyPatch, _sandbox: Sandbox) -> None:
+    monkeypatch.setattr("rag.owner.Sandbox", lambda: _sandbox)
 
 
 @pytest.fixture(scope="session")

@@ -187,7 +187,7 @@ def test_a_damaged_ledger_is_refused_with_what_to_do(open_at: Open, tmp_path: Pa
 def test_another_embedder_is_refused(open_at: Open, tmp_path: Path) -> None:
     with open_at() as library:
         library.sync()
-        library._owned[0].put("embedder", "of-another-model")  # type: ignore[index]
+        library._ledger.put("embedder", "of-another-model")  # type: ignore[attr-defined]
     with pytest.raises(StoreError, match="another embedder"):
         open_at()
 

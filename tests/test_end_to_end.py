@@ -14,8 +14,8 @@ import pytest
 from rag.app import Footnote, open_library
 from rag.cli import main
 from rag.config import Settings
-from rag.load import load
 from rag.types import Answer
+from tests.articles import load_one
 from tests.conftest import ROOT, SAMPLES
 
 QUESTIONS = Path(__file__).parent / "data" / "sample_questions.jsonl"
@@ -116,7 +116,7 @@ def test_seed_questions_are_answered_from_the_seed_articles(evaluation_data: Fin
 
 def test_boilerplate_of_the_seed_articles_is_no_passage(evaluation_data: FindData, tmp_path: Path) -> None:
     source = "meta-third-party-partnerships.txt"
-    article = load(source, (evaluation_data("articles") / source).read_bytes())
+    article = load_one(source, (evaluation_data("articles") / source).read_bytes())
     assert "免责声明" in article.text
     with open_(tmp_path / "library", evaluation_data("articles")) as library:
         library.sync()

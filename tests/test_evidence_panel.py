@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.cite import cite
-from rag.load import load
 from rag.types import Answer, Article, Block, Evidence, Source, Span
 from rag.verify import verify
+from tests.articles import load_one
 from tests.evidence import draft, evidence, hit, same
 from ui.evidence import WELCOME, about, article_html, gone_html, sources_html
 from ui.library import articles_html
@@ -30,7 +30,7 @@ BEES = hit("Honey bees form a cluster. They are 30 degrees warm.", "bees.md", ti
 TEA = hit("Tea was first grown in Yunnan. " * 12, "tea.md", title="Tea")
 FOUND = evidence("How long is the bridge?", BRIDGE, BEES, TEA)
 
-ARTICLE = load(
+ARTICLE = load_one(
     "bridge.md",
     b"---\ntitle: The bridge at Ostvik\npublished: 2024-03-01\nauthor: Ida Berg\nurl: https://h.org/bridge\n"
     b"language: en\n---\n\nThe bridge was opened in 1931. It is 412 metres long.\n\n"
@@ -169,7 +169,7 @@ def test_an_article_is_shown_with_what_is_known_of_it() -> None:
 
 
 def test_an_article_of_unknown_date_author_and_address_says_so() -> None:
-    article = load("notes/plain.txt", b"The bridge was opened in 1931. It is 412 metres long.\n")
+    article = load_one("notes/plain.txt", b"The bridge was opened in 1931. It is 412 metres long.\n")
     tree = opened(article, None)
     assert texts(tree, ".fn-meta") == ["no date · notes/plain.txt"]
     assert not tree.select("a")
@@ -177,7 +177,7 @@ def test_an_article_of_unknown_date_author_and_address_says_so() -> None:
 
 @pytest.mark.parametrize("front_matter", ["", "---\ntitle: The bridge at Ostvik\n---\n\n"])
 def test_a_title_that_the_text_begins_with_is_shown_once(front_matter: str) -> None:
-    article = load("bridge.md", f"{front_matter}# The bridge at Ostvik\n\nIt is 412 metres long.\n".encode())
+    article = load_one("bridge.md", f"{front_matter}# The bridge at Ostvik\n\nIt is 412 metres long.\n".encode())
     assert opened(article, None).get_text().count("The bridge at Ostvik") == 1
 
 
@@ -255,7 +255,7 @@ def test_an_article_is_text_whatever_it_holds() -> None:
 @pytest.mark.parametrize("place", [0, 11_000, 21_999])
 def test_of_a_long_article_the_part_with_the_mark_is_shown(place: int) -> None:
     lines = [f"The bridge number {i} is {i} metres long." for i in range(22_000)]
-    article = load("long.txt", "\n\n".join(lines).encode())
+    article = load_one("long.txt", "\n\n".join(lines).encode())
     assert len(article.text) > 600_000
     html = article_html(article, source_of(article), span_of(article, lines[place]), "Footnote 1", None)
     tree = parsed(html)
@@ -265,7 +265,7 @@ def test_of_a_long_article_the_part_with_the_mark_is_shown(place: int) -> None:
 
 
 def test_a_long_article_without_a_mark_begins_at_its_beginning() -> None:
-    article = load("long.txt", "\n\n".join(f"The bridge number {i} is long." for i in range(22_000)).encode())
+    article = load_one("long.txt", "\n\n".join(f"The bridge number {i} is long." for i in range(22_000)).encode())
     tree = opened(article, None)
     assert "The bridge number 0 is long." in texts(tree, ".fn-body p")[0]
     assert "number 21999" not in tree.get_text()

@@ -35,7 +35,7 @@ def put(ledger: Ledger, source: str, count: int, name: str = "") -> tuple[int, .
     keys = [f"{name or source}{i}" for i in range(count)]
     passages = [Passage(article.id, article.content_hash, i, i + 1, "x", "", (Span(i, i + 1),)) for i in range(count)]
     with ledger.transaction():
-        staged = ledger.stage(article, passages, keys, name)
+        staged = ledger.stage(source, name, [(article, passages, keys)])
         ledger.store_vectors({key: PassageVectors(vector(key), vector(key)[None]) for key in keys})
         ledger.publish(staged, FileRecord(source, "indexed", None, "", ""))
     return staged.rows
@@ -113,6 +113,7 @@ def test_what_is_lost_or_damaged_is_built_anew_beside_the_old_and_then_replaces_
         for i, row in enumerate(rows):
             assert index.search(vector(f"a{i}"), 1)[0][0] == row
     assert ["missing or damaged" in record.message for record in caplog.records] == [True]
+    index.tidy()
     assert (ledger.get("index"), folders(tmp_path)) == ("2", ["2"])
 
 
@@ -135,6 +136,7 @@ def test_what_a_rebuild_that_was_cut_off_left_behind_is_replaced(
     (tmp_path / "chroma" / "7").mkdir()
     index.rebuild()
     assert [found for found, _ in index.search(vector("other"), 5)] == [row]
+    index.tidy()
     assert (ledger.get("index"), folders(tmp_path)) == ("2", ["2"])
 
 
@@ -230,6 +232,7 @@ def test_searches_go_on_while_the_index_is_built_anew(
         finally:
             done.set()
         assert min(worker.result() for worker in workers) > 0
+    index.tidy()
     assert (ledger.get("index"), folders(tmp_path)) == ("5", ["5"])
 
 

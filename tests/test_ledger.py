@@ -55,7 +55,7 @@ def indexed(source: str, content: str = "d") -> FileRecord:
 
 def stage(ledger: Ledger, source: str, *texts: str) -> Staged:
     whole, passages = article(source, *texts)
-    return ledger.stage(whole, passages, [digest(part)[:16] for part in texts], digest(*texts))
+    return ledger.stage(source, digest(*texts), [(whole, passages, [digest(part)[:16] for part in texts])])
 
 
 def embed(ledger: Ledger, staged: Staged) -> list[str]:

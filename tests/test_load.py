@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rag.errors import Unloadable
-from rag.load import MAX_BYTES, load
-from tests.articles import article_or_none, evidence, kinds
+from rag.load import MAX_BYTES
+from tests.articles import article_or_none, evidence, kinds, load_one
 
 CHINESE = "茶叶最早产于中国云南。唐代陆羽写了《茶经》一书，讲述茶的历史。"
 TRADITIONAL = "茶葉最早產於中國雲南。唐代陸羽寫了《茶經》一書，講述茶的歷史。"
@@ -27,7 +27,7 @@ JAPANESE = "お茶の歴史は古い。京都の人々は毎日お茶を飲む�
 
 def refused(data: bytes, source: str = "a.txt") -> tuple[str, str]:
     with pytest.raises(Unloadable) as caught:
-        load(source, data)
+        load_one(source, data)
     return caught.value.state, caught.value.reason
 
 
@@ -50,18 +50,18 @@ def refused(data: bytes, source: str = "a.txt") -> tuple[str, str]:
     ],
 )
 def test_text_is_read_in_its_encoding(text: str, encoding: str) -> None:
-    assert load("a.txt", text.encode(encoding)).text == text
+    assert load_one("a.txt", text.encode(encoding)).text == text
 
 
 @pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
 def test_both_byte_orders_are_read(mark: bytes) -> None:
     encoding = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
-    assert load("a.txt", mark + CHINESE.encode(encoding)).text == CHINESE
+    assert load_one("a.txt", mark + CHINESE.encode(encoding)).text == CHINESE
 
 
 def test_utf_8_with_a_broken_byte_stays_utf_8() -> None:
     data = (FRENCH + " " + CHINESE).encode()
-    assert load("a.txt", data[:-1]).text == f"{FRENCH} {CHINESE[:-1]}\ufffd"
+    assert load_one("a.txt", data[:-1]).text == f"{FRENCH} {CHINESE[:-1]}\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -120,22 +120,22 @@ RESULT = [("title", "The bridge"), ("text", "It is long.")]
 
 @pytest.mark.parametrize("source", ["a.html", "a.txt", "a.md", "page", "a.php"])
 def test_a_page_is_read_as_html_whatever_its_name(source: str) -> None:
-    assert kinds(load(source, PAGE.encode())) == RESULT
+    assert kinds(load_one(source, PAGE.encode())) == RESULT
 
 
 @pytest.mark.parametrize("source", ["a.html", "a.HTM", "sub.folder/a.xhtml"])
 def test_a_fragment_is_read_as_html_by_its_name(source: str) -> None:
-    assert kinds(load(source, b"<h1>The bridge</h1><p>It is <b>long</b>.</p>")) == RESULT
+    assert kinds(load_one(source, b"<h1>The bridge</h1><p>It is <b>long</b>.</p>")) == RESULT
 
 
 @pytest.mark.parametrize("source", ["a.md", "a.MD", "sub/a.markdown", "茶.md"])
 def test_markdown_is_known_by_its_name(source: str) -> None:
-    assert kinds(load(source, MARKDOWN.encode())) == RESULT
+    assert kinds(load_one(source, MARKDOWN.encode())) == RESULT
 
 
 @pytest.mark.parametrize("source", ["a.txt", "notes"])
 def test_front_matter_makes_any_file_markdown(source: str) -> None:
-    article = load(source, ("---\r\nvisibility: internal\r\n---\r\n" + MARKDOWN).encode())
+    article = load_one(source, ("---\r\nvisibility: internal\r\n---\r\n" + MARKDOWN).encode())
     assert article.visibility == "internal"
     assert kinds(article) == RESULT
 
@@ -143,13 +143,13 @@ def test_front_matter_makes_any_file_markdown(source: str) -> None:
 def test_front_matter_is_found_behind_a_byte_order_mark() -> None:
     data = "---\ntitle: 茶\nvisibility: internal\n---\n茶叶。"
     for encoding in ("utf-8-sig", "utf-16"):
-        article = load("a.txt", data.encode(encoding))
+        article = load_one("a.txt", data.encode(encoding))
         assert (article.title, article.visibility) == ("茶", "internal")
 
 
 @pytest.mark.parametrize("source", ["a.txt", "a", "README", "a.csv", "folder.md/a"])
 def test_all_else_is_plain_text(source: str) -> None:
-    article = load(source, b"# The bridge\n\nIt is **long**.\n")
+    article = load_one(source, b"# The bridge\n\nIt is **long**.\n")
     assert article.text == "# The bridge\n\nIt is **long**."
 
 
@@ -157,11 +157,11 @@ def test_all_else_is_plain_text(source: str) -> None:
 @pytest.mark.parametrize("source", ["a.txt", "a.md", "a.html"])
 def test_line_ends_of_other_systems_change_nothing(source: str, ends: str) -> None:
     text = "The bridge\n\nIt is long.\n\nIt is old.\n"
-    assert load(source, text.replace("\n", ends).encode()) == load(source, text.encode())
+    assert load_one(source, text.replace("\n", ends).encode()) == load_one(source, text.encode())
 
 
 def test_the_source_names_the_article() -> None:
-    article = load("news/2024/ostvik bridge.txt", b"It is long. It is old.")
+    article = load_one("news/2024/ostvik bridge.txt", b"It is long. It is old.")
     assert article.source == "news/2024/ostvik bridge.txt"
     assert article.title == "ostvik bridge"
 
@@ -175,13 +175,13 @@ _NAMES = st.sampled_from(["a.txt", "a.md", "a.html"])
 @example("a.md", b'---\ntitle: "\\ud800"\n---\nThe bridge.')
 @example("a.html", b"<p>&#xD800;The bridge.")
 def test_any_bytes_become_an_article_or_say_why_not(source: str, data: bytes) -> None:
-    article = article_or_none(lambda: load(source, data))
+    article = article_or_none(lambda: load_one(source, data))
     assert article is None or evidence(article)
 
 
 def test_a_real_article_is_read_whole(evaluation_data: Callable[[str], Path]) -> None:
     path = evaluation_data("articles") / "meta-external-ai.txt"
-    article = load(path.name, path.read_bytes())
+    article = load_one(path.name, path.read_bytes())
     assert article.title.startswith("Meta’s Strategic Embrace of External AI Technologies")
     assert len(article.text.split()) == len(path.read_text(encoding="utf-8").split())
     assert not [text for kind, text in kinds(article) if kind == "boilerplate"]

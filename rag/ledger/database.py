@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,70 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import BusyError, StoreError
+from rag.ledger.schema import SCHEMA_VERSION, script_from
 
-SCHEMA_VERSION = 1
 FILE_NAME = "ledger.sqlite3"
 _BUSY_SECONDS = 10
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-
--- The state of every file in the articles folder.
-CREATE TABLE files (
-    source TEXT PRIMARY KEY,
-    state TEXT NOT NULL CHECK (state IN ('indexed', 'skipped', 'failed')),
-    reason TEXT,
-    signature TEXT NOT NULL,   -- of the file's status: equal means untouched
-    digest TEXT NOT NULL,      -- of its bytes and of the way they were read and cut
-    CHECK ((state = 'indexed') = (reason IS NULL))
-) STRICT;
-
-CREATE TABLE articles (
-    key INTEGER PRIMARY KEY AUTOINCREMENT,
-    article_id TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    active INTEGER NOT NULL DEFAULT 0 CHECK (active IN (0, 1)),
-    digest TEXT NOT NULL,   -- as in files
-    source TEXT NOT NULL, title TEXT NOT NULL, published TEXT, author TEXT, language TEXT, url TEXT,
-    visibility TEXT NOT NULL, content_hash TEXT NOT NULL, text TEXT NOT NULL, blocks TEXT NOT NULL,
-    UNIQUE (article_id, version)
-) STRICT;
-CREATE UNIQUE INDEX one_active_version ON articles (article_id) WHERE active = 1;
-CREATE INDEX not_active ON articles (key) WHERE active = 0;
-
--- AUTOINCREMENT: row numbers name the passages in Chroma and must never be used twice.
-CREATE TABLE passages (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    article_key INTEGER NOT NULL REFERENCES articles (key) ON DELETE CASCADE,
-    start INTEGER NOT NULL, "end" INTEGER NOT NULL,
-    text TEXT NOT NULL, context TEXT NOT NULL, sentences TEXT NOT NULL, vector_key TEXT NOT NULL
-) STRICT;
-CREATE INDEX passages_of_article ON passages (article_key);
-CREATE INDEX passages_of_vector ON passages (vector_key);
-
-CREATE TABLE vectors (
-    key TEXT PRIMARY KEY, passage BLOB NOT NULL, sentences BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-
--- Terms come cut and stemmed from rag.text; the tokenizer here only splits them at spaces.
-CREATE VIRTUAL TABLE lexical USING fts5 (context, body, tokenize = "unicode61 remove_diacritics 0 tokenchars '.'");
-CREATE VIRTUAL TABLE lexical_terms USING fts5vocab (lexical, row);
-"""
 
 
 class Database:
     """One connection, shared by the threads of this process under a lock.
 
-    `readonly` opens it beside its owner. Raises StoreError where the file is damaged, of a newer
-    schema, or absent though `readonly`.
+    `readonly` opens it beside its owner; `check` reads all of it first, for one that was not closed well.
+    Raises StoreError where the file is damaged, of a newer schema, or absent though `readonly`.
     """
 
-    def __init__(self, folder: Path, *, readonly: bool = False) -> None:
+    def __init__(self, folder: Path, *, readonly: bool = False, check: bool = False) -> None:
         self.path = folder / FILE_NAME
         self._lock = threading.RLock()
         if readonly and not self.path.exists():
             raise self._absent()
         self._writes = 0
+        self._pid = os.getpid()
         with self._errors():
             mode = "ro" if readonly else "rwc"
             self._db = sqlite3.connect(
@@ -86,6 +43,8 @@ class Database:
             )
             try:
                 self._open(readonly)
+                if check and (problems := self.damage("quick_check")):
+                    raise self._unusable(problems[0])
             except BaseException:
                 self._db.close()
                 raise
@@ -101,19 +60,35 @@ class Database:
         if readonly:
             if version == 0:  # its owner is just about to make it
                 raise self._absent()
+            if version < SCHEMA_VERSION:
+                raise StoreError(f"{self.path} was written by an older Footnote. Run `footnote sync` to upgrade it.")
             return
         self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.execute("PRAGMA synchronous = EXTRA")
-        if version == 0:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        self._db.execute("PRAGMA secure_delete = ON")  # what is removed does not stay in the file
+        if version < SCHEMA_VERSION:
+            self._db.executescript(script_from(version))
 
     def close(self) -> None:
         """Close the database; no other method may be called afterwards."""
         with self._lock:
             self._db.close()
 
+    def damage(self, check: str = "integrity_check") -> list[str]:
+        """Return what SQLite finds wrong with the file, by `integrity_check` or, faster, `quick_check`."""
+        found = [row[0] for row in self._all(f"PRAGMA {check}(10)")]
+        return [] if found == ["ok"] else found
+
+    def backup(self, file: Path) -> None:
+        """Write a copy of the whole library, as it is at one moment, to a file that is not there yet."""
+        with self._lock, self._errors(), contextlib.closing(sqlite3.connect(file)) as copy:
+            self._db.backup(copy)
+            copy.execute("PRAGMA synchronous = EXTRA")
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
+        if os.getpid() != self._pid:
+            raise StoreError("The library was opened before this process was forked. Open it after the fork.")
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -121,19 +96,22 @@ class Database:
             if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise BusyError(f"Another process is writing to {self.path}. Try again in a moment.") from None
             raise self._unusable(error) from None
-        except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+        except sqlite3.DatabaseError as error:
             raise self._unusable(error) from None
+        except (KeyError, ValueError, TypeError) as error:  # in what was read: a damaged page can hold anything
+            raise self._unusable(f"damaged content ({error!r:.100})") from None
 
     def _absent(self) -> StoreError:
         return StoreError(f"There is no library in {self.path.parent} yet. Run `footnote sync` first.")
 
-    def _unusable(self, error: Exception) -> StoreError:
+    def _unusable(self, error: object) -> StoreError:
         if "disk is full" in str(error):
             return StoreError(f"No space is left for {self.path}. Free some and run `footnote sync` again.")
         if "readonly" in str(error):
             return StoreError(f"{self.path} cannot be written. Give this user write access, or use another --library.")
         return StoreError(
-            f"{self.path} cannot be used: {error}. Restore it from a backup, or move it away and run `footnote sync`."
+            f"{self.path} cannot be used: {error}. Bring back a backup with `footnote restore FILE`, "
+            "or move it away and run `footnote sync`."
         )
 
     def _all(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:

@@ -17,9 +17,11 @@ _PARAMETERS = 500  # in one statement
 _TERMS = 1000  # in one lexical query, the first ones count: FTS5 takes more, but its time grows faster than they do
 
 _PASSAGE_COLUMNS = """
-    p.row, p.start, p."end", p.text, p.context, p.sentences, v.passage, v.sentences,
+    p.row, p.start, p."end", p.text, p.context, p.sentences, p.pages, v.passage, v.sentences,
     a.article_id, a.source, a.title, a.published, a.author, a.language, a.url, a.visibility, a.content_hash
 """
+
+_ARTICLE_COLUMNS = "file, text, blocks, title, published, author, language, url, visibility, part, pages, notes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,15 @@ class FileRecord:
     reason: str | None
     signature: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebPage:
+    """A web page as it was fetched; `charset` is what its server said, if anything."""
+
+    address: str
+    charset: str | None
+    data: bytes
 
 
 class LedgerReader(Database):
@@ -72,20 +83,54 @@ class LedgerReader(Database):
         found: dict[str, bytes] = {}
         for part in _parts(sorted(set(vector_keys))):
             found |= dict(self._all(f"SELECT key, passage FROM vectors WHERE key IN ({_marks(part)})", part))
-        return np.stack([np.frombuffer(found[key], dtype="<f4") for key in vector_keys])
+        with self._errors():
+            return np.stack([np.frombuffer(found[key], dtype="<f4") for key in vector_keys])
 
     def article(self, identifier: str) -> Article | None:
         """Return the active version of an article, whole; None where there is none."""
-        rows = self._all(
-            "SELECT source, text, blocks, title, published, author, language, url, visibility "
-            "FROM articles WHERE article_id = ? AND active = 1",
-            (identifier,),
-        )
-        if not rows:
-            return None
-        source, text, blocks, *rest = rows[0]
+        rows = self._all(f"SELECT {_ARTICLE_COLUMNS} FROM articles WHERE article_id = ? AND active = 1", (identifier,))
+        return self._article(rows[0]) if rows else None
+
+    def articles_of(self, file: str) -> list[Article]:
+        """Return the active articles of a file, in their order in it."""
+        rows = self._all(f"SELECT {_ARTICLE_COLUMNS} FROM articles WHERE file = ? AND active = 1 ORDER BY key", (file,))
+        return [self._article(row) for row in rows]
+
+    def all_articles(self) -> Iterator[Article]:
+        """Yield every active article, by file, one in memory at a time."""
+        for file in self.active_files():
+            yield from self.articles_of(file)
+
+    def active_files(self) -> list[str]:
+        """Return the files whose articles may answer, sorted."""
+        return [file for (file,) in self._all("SELECT DISTINCT file FROM articles WHERE active = 1 ORDER BY file")]
+
+    def _article(self, values: tuple[Any, ...]) -> Article:
+        file, text, blocks, title, published, author, language, url, visibility, part, begins, notes = values
         with self._errors():
-            return Article(source, text, tuple(Block(*block) for block in json.loads(blocks)), *rest)
+            return Article(
+                file,
+                text,
+                tuple(Block(*block) for block in json.loads(blocks)),
+                title,
+                published,
+                author,
+                language,
+                url,
+                visibility,
+                part,
+                tuple(json.loads(begins)),
+                tuple(json.loads(notes)),
+            )
+
+    def web_pages(self) -> dict[str, str]:
+        """Return a digest of each web page that was added, by address."""
+        return dict(self._all("SELECT address, digest FROM web_pages ORDER BY address"))
+
+    def web_page(self, address: str) -> WebPage | None:
+        """Return a web page as it was fetched; None where it was never added."""
+        rows = self._all("SELECT address, charset, data FROM web_pages WHERE address = ?", (address,))
+        return WebPage(*rows[0]) if rows else None
 
     def sources(self) -> list[Source]:
         """Return what a reader needs to know of each active article, newest first, undated ones last."""
@@ -161,10 +206,17 @@ def spans(text: str) -> tuple[Span, ...]:
     return tuple(Span(*span) for span in json.loads(text))
 
 
+def pages(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the pages of a passage in a column that holds them as JSON."""
+    return tuple((start, number) for start, number in json.loads(text))
+
+
 def _stored_passage(values: tuple[Any, ...]) -> StoredPassage:
-    row, start, end, text, context, sentences, passage_vector, sentence_vectors, *about = values
+    row, start, end, text, context, sentences, begins, passage_vector, sentence_vectors, *about = values
     source = Source(*about)
     whole = np.frombuffer(passage_vector, dtype="<f4")
     single = np.frombuffer(sentence_vectors, dtype="<f2").astype(np.float32).reshape(-1, len(whole))
-    passage = Passage(source.article_id, source.content_hash, start, end, text, context, spans(sentences))
+    passage = Passage(
+        source.article_id, source.content_hash, start, end, text, context, spans(sentences), pages(begins)
+    )
     return StoredPassage(row, passage, source, PassageVectors(whole, single))

@@ -17,7 +17,7 @@ from rag.load.text import parse_text
 from rag.text import clean
 from rag.types import Article
 
-VERSION = 1
+VERSION = 2
 """Raised when a change here gives other articles for the same files, so that sync reads them again."""
 
 MAX_BYTES = 50_000_000
@@ -45,22 +45,23 @@ _BYTE_ORDER_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
 _WESTERN = frozenset("af br ca cy da de en es eu fi fo fr ga gl is it lb nb nl nn no oc pt sv".split())
 
 
-def load(source: str, data: bytes) -> Article:
-    """Return the article in a file's bytes; `source` is its path relative to the articles folder.
+def load(file: str, data: bytes, charset: str | None = None) -> tuple[Article, ...]:
+    """Return the articles in a file's bytes; `file` is its path relative to the articles folder, or its address.
 
-    Raises Unloadable with the reason where there is no text in it, or none that we can read.
+    `charset` is what a web server said of a page. Raises Unloadable with the reason where there is no
+    text in it, or none that we can read.
     """
     text = clean(_decode(data))
     if not text.strip():
         raise Unloadable("skipped", "empty: no text in it")
-    suffix = PurePosixPath(source).suffix.lower()
+    suffix = PurePosixPath(file).suffix.lower()
     if looks_like_html(text) or suffix in _HTML_NAMES:
         document = parse_html(text)
     elif suffix in _MARKDOWN_NAMES or has_front_matter(text):
         document = parse_markdown(text)
     else:
         document = parse_text(text)
-    return to_article(document, source)
+    return (to_article(document, file),)
 
 
 def _decode(data: bytes) -> str:

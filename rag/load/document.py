@@ -45,7 +45,7 @@ class Document:
     """What reading it left in doubt, for whoever looks after the library."""
 
 
-def to_article(document: Document, source: str) -> Article:
+def to_article(document: Document, file: str, part: str | None = None) -> Article:
     """Join the blocks into the canonical text and fill in what the file does not say itself.
 
     Raises Unloadable where no block holds a letter or digit of evidence.
@@ -79,9 +79,10 @@ def to_article(document: Document, source: str) -> Article:
     if not any(char.isalnum() for char in evidence):
         raise Unloadable("skipped", "empty: no text in it")
     in_text = next((text[block.start : block.end] for block in blocks if block.kind == "title"), None)
-    title = document.title or in_text or PurePosixPath(source).stem
+    title = document.title or in_text or part or PurePosixPath(file).stem
     return Article(
-        source=source,
+        file=file,
+        part=part,
         text=text,
         blocks=tuple(blocks),
         title=" ".join(title.split())[:_MAX_TITLE],

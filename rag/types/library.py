@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,22 +47,23 @@ def digest(*parts: str) -> str:
     return hasher.hexdigest()
 
 
-def article_id(source: str) -> str:
-    """Return the id of the article at a source: it outlives every change of the text."""
-    return digest("article", source)[:16]
+def article_id(file: str, part: str | None = None) -> str:
+    """Return the id of the article in a file, or of one of several in it: it outlives every change of the text."""
+    return digest("article", file, *([part] if part is not None else []))[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Article:
     """One document as loaded: its canonical text, the blocks in it, and what is known about it.
 
-    `source` is the path relative to the articles folder, with forward slashes. `published` is an
-    ISO date (YYYY-MM-DD). Blocks are ordered, do not overlap, and hold every visible character.
-    `pages` holds where each page begins in the text, from page 1 on; empty where there are none.
-    `notes` say what reading it left in doubt, such as a guessed encoding.
+    `file` is the path relative to the articles folder, with forward slashes, or the address of a web
+    page; `part` names one article of a file that holds several. `published` is an ISO date (YYYY-MM-DD).
+    Blocks are ordered, do not overlap, and hold every visible character. `pages` holds where each page
+    begins in the text, from page 1 on; empty where there are none. `notes` say what reading it left in
+    doubt, such as a guessed encoding.
     """
 
-    source: str
+    file: str
     text: str
     blocks: tuple[Block, ...]
     title: str
@@ -71,15 +72,21 @@ class Article:
     language: str | None = None
     url: str | None = None
     visibility: Literal["public", "internal"] = "public"
+    part: str | None = None
     pages: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     id: str = field(init=False)
     content_hash: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "id", article_id(self.source))
+        object.__setattr__(self, "id", article_id(self.file, self.part))
         content_hash = "sha256:" + hashlib.sha256(self.text.encode("utf-8")).hexdigest()
         object.__setattr__(self, "content_hash", content_hash)
+
+    @property
+    def source(self) -> str:
+        """What citations name: the file, and the part of it."""
+        return self.file if self.part is None else f"{self.file}#{self.part}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,8 @@ class Passage:
     """A stretch of an article that is embedded and retrieved as one; `text == article.text[start:end]`.
 
     `context` (title and section heading) is embedded and indexed in front of the text. `sentences`
-    lie inside the passage, in order, without overlap: the spans that citations point to.
+    lie inside the passage, in order, without overlap: the spans that citations point to. `pages` are
+    the page it begins on and those that begin inside it, as (start, number); empty where there are none.
     """
 
     article_id: str
@@ -97,6 +105,7 @@ class Passage:
     text: str
     context: str
     sentences: tuple[Span, ...]
+    pages: tuple[tuple[int, int], ...] = ()
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,6 +117,10 @@ class Passage:
         if not self.start <= span.start <= span.end <= self.end:
             raise ValueError(f"{span} is outside passage {self.start}:{self.end}")
         return self.text[span.start - self.start : span.end - self.start]
+
+    def page(self, span: Span) -> int | None:
+        """Return the number of the page that a span begins on, from 1; None in articles without pages."""
+        return max((number for start, number in self.pages if start <= span.start), default=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,6 +154,36 @@ class StoredPassage:
     passage: Passage
     source: Source
     vectors: PassageVectors
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a sync is: files done of all, and passages embedded so far."""
+
+    done: int
+    total: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What became of every file seen: each is in exactly one of the lists, or counted as unchanged."""
+
+    indexed: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[str, str], ...]
+    removed: tuple[str, ...]
+    unchanged: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report in the shape of the JSON contract."""
+        return {
+            "indexed": list(self.indexed),
+            "skipped": [{"source": source, "reason": reason} for source, reason in self.skipped],
+            "failed": [{"source": source, "reason": reason} for source, reason in self.failed],
+            "removed": list(self.removed),
+            "unchanged": self.unchanged,
+        }
 
 
 class Embedder(Protocol):

@@ -1,0 +1,144 @@
+"""Owns the work that only the owner of a library may do: filling it, taking out of it, building its index anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from rag import chunk, load, text
+from rag.config import Settings
+from rag.embed import MiniLMEmbedding
+from rag.errors import InputError, Unloadable
+from rag.index import VectorIndex
+from rag.ledger import FileRecord, Ledger, WebPage
+from rag.load.sandbox import Sandbox
+from rag.reembed import re_embed
+from rag.sync import REMOVED, Sync
+from rag.types import Article, Passage, Progress, SyncReport
+
+ARTICLES = "articles_folder"  # keys in the ledger
+EMBEDDER = "embedder"
+EMBEDDER_NAME = "embedder_name"
+
+Show = Callable[[Progress], None]
+
+
+class Owner:
+    """The library in the hands of the one process that may change it."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, articles: Path, embedder: MiniLMEmbedding) -> None:
+        self.index = VectorIndex(settings.library, ledger)
+        self._ledger = ledger
+        self._settings = settings
+        self._articles = articles
+        self._embedder = embedder
+        self._sandbox = Sandbox()
+
+    def sync(self, progress: Show | None = None, *, prune: bool = False) -> SyncReport:
+        """Bring the library in line with its articles folder; as `Sync.run`, which names the errors.
+
+        With another embedder than before, all that is in the library is embedded by it first.
+        """
+        self._bind()
+        self._change_embedder(progress or (lambda _: None))
+        report = self._sync(progress).run(self._articles, prune=prune)
+        self.index.tidy()
+        return report
+
+    def add(self, address: str, progress: Show | None = None) -> SyncReport:
+        """Fetch a web page and index it, in place of an earlier state of it; or take back a file that was removed.
+
+        Raises InputError where it cannot be fetched or holds no text.
+        """
+        known = self._ledger.files().get(address)
+        if known is not None and known.reason == REMOVED:
+            self._ledger.retire(address)
+            return self.sync(progress)
+        from rag.fetch import fetch_page, page_source  # what no other command needs is not loaded for it
+
+        page = fetch_page(address)
+        source = page_source(page.url)
+        try:
+            self._sandbox.load(source, page.data, page.charset)
+        except Unloadable as problem:
+            raise InputError(f"{source} was not added: {problem.reason}.") from None
+        self._bind()
+        if known := self._ledger.files().get(source):
+            self._ledger.record(FileRecord(source, known.state, known.reason, "", known.digest))
+        self._ledger.put_web_page(WebPage(source, page.charset, page.data))
+        return self._sync(progress).run_web_page(source)
+
+    def remove(self, source: str) -> None:
+        """Take a web page or the articles of a file out of the library, with every trace of them.
+
+        A file stays where it is, and out of the library until it is added again. Raises InputError for a
+        source that is not there.
+        """
+        known = self._ledger.files().get(source)
+        if known is None:
+            raise InputError(f"{source} is not in the library. `footnote status --verbose` lists what is.")
+        if source in self._ledger.web_pages():
+            with self._ledger.transaction():
+                self._ledger.drop_web_page(source)
+                self._ledger.retire(source)
+        else:
+            self._ledger.retire(source, FileRecord(source, "skipped", REMOVED, "", known.digest))
+        self._ledger.collect()
+        self.rebuild()
+        self._ledger.compact()
+
+    def rebuild(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> int:
+        """Build the vector index anew from the ledger; returns how many vectors are in it. Nothing is embedded."""
+        self.index.rebuild(progress)
+        self.index.tidy()
+        return self.index.count()
+
+    def close(self) -> None:
+        """End the child process and release the index."""
+        self._sandbox.close()
+        self.index.close()
+
+    def _sync(self, progress: Show | None) -> Sync:
+        return Sync(
+            self._ledger,
+            self.index,
+            self._embedder,
+            self._sandbox.load,
+            self._cut,
+            recipe=self._recipe,
+            max_bytes=load.MAX_BYTES,
+            progress=progress,
+        )
+
+    @property
+    def _recipe(self) -> str:
+        return f"{load.VERSION}:{text.VERSION}:{chunk.VERSION}:{self._settings.passages.max_tokens}"
+
+    def _cut(self, article: Article) -> tuple[Passage, ...]:
+        return chunk.chunk(article, self._embedder.count_tokens, self._settings.passages.max_tokens)
+
+    def _bind(self) -> None:
+        # The first act: a first sync that is cut off must not leave articles without a folder.
+        if self._ledger.get(ARTICLES) is None and self._articles.is_dir():
+            with self._ledger.transaction():
+                self._ledger.put(ARTICLES, os.path.relpath(self._articles, self._settings.library.resolve()))
+                self._note_embedder()
+
+    def _note_embedder(self) -> None:
+        self._ledger.put(EMBEDDER, self._embedder.fingerprint)
+        self._ledger.put(EMBEDDER_NAME, self._embedder.name)
+
+    def _change_embedder(self, progress: Show) -> None:
+        before = self._ledger.get(EMBEDDER)
+        if before is not None and before != self._embedder.fingerprint:
+            re_embed(
+                self._ledger,
+                self.index,
+                self._embedder,
+                self._cut,
+                recipe=self._recipe,
+                before=before,
+                switched=self._note_embedder,
+                progress=progress,
+            )
