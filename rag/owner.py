@@ -64,8 +64,6 @@ class Owner:
         except Unloadable as problem:
             raise InputError(f"{source} was not added: {problem.reason}.") from None
         self._bind()
-        if known := self._ledger.files().get(source):
-            self._ledger.record(FileRecord(source, known.state, known.reason, "", known.digest))
         self._ledger.put_web_page(WebPage(source, page.charset, page.data))
         return self._sync(progress).run_web_page(source)
 

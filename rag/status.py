@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from rag.config import Settings
-from rag.ledger import FILE_NAME, LedgerReader
+from rag.ledger import FILE_NAME, FileRecord, LedgerReader
 from rag.lock import owner_pid
+
+
+def library_files(settings: Settings) -> list[FileRecord]:
+    """Return what is known of each file and web page, by source."""
+    if not (settings.library / FILE_NAME).exists():
+        return []
+    with contextlib.closing(LedgerReader(settings.library, readonly=True)) as ledger:
+        return sorted(ledger.files().values(), key=lambda record: record.source)
 
 
 def library_status(settings: Settings) -> dict[str, Any]:
@@ -14,11 +23,8 @@ def library_status(settings: Settings) -> dict[str, Any]:
     counts = dict.fromkeys(("articles", "passages", "indexed", "skipped", "failed"), 0)
     embedder = None
     if (settings.library / FILE_NAME).exists():
-        ledger = LedgerReader(settings.library, readonly=True)
-        try:
+        with contextlib.closing(LedgerReader(settings.library, readonly=True)) as ledger:
             counts, embedder = ledger.counts(), ledger.get("embedder_name")
-        finally:
-            ledger.close()
     return {
         "articles": counts["articles"],
         "passages": counts["passages"],

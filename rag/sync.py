@@ -179,7 +179,7 @@ class Sync:
             data, charset = (None, None) if untouched else self._read(file)
             content = known.digest if known and data is None else self._digest(data or b"", charset)
             if twin := self._seen.get(content):
-                return self._put_aside(file, known, content, Unloadable("skipped", _SAME + twin))
+                return self._put_aside(file, known, content, Unloadable("skipped", _SAME + twin), twin)
             was_twin = known is not None and (known.reason or "").startswith(_SAME)
             if known and known.digest == content and not was_twin:
                 return self._still(known, file.signature)
@@ -224,18 +224,19 @@ class Sync:
     def _made_here(self, known: FileRecord) -> bool:
         return known.digest.startswith(self._recipe + ":")
 
-    def _put_aside(self, file: FoundFile, known: FileRecord | None, content: str, problem: Unloadable) -> FileRecord:
+    def _put_aside(
+        self, file: FoundFile, known: FileRecord | None, content: str, problem: Unloadable, twin: str | None = None
+    ) -> FileRecord:
         """Note a file that is not indexed. Its last good version leaves if there is nothing to read in it any more.
 
         Where reading failed, the last good version stays: a disk that is away for a moment deletes nothing.
         """
         signature = file.signature if content else ""
         record = FileRecord(file.source, problem.state, problem.reason, signature, content)
-        twin = self._batch.get(problem.reason.removeprefix(_SAME))
         if known == record:
             return record
-        if twin and known:  # answers until its twin does
-            twin.replaced[file.source] = record
+        if known and twin in self._batch:  # answers until its twin does
+            self._batch[twin].replaced[file.source] = record
         elif problem.state == "skipped":
             self._ledger.retire(file.source, record)
         else:

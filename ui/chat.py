@@ -113,7 +113,8 @@ class Chat:
             return None
         citation: Citation = answer.citations[n - 1]
         span = Span(citation.start, citation.end)
-        return self._opened(citation.source, span, citation.quote, f"Footnote {n}", turn)
+        label = f"Footnote {n}" if citation.page is None else f"Footnote {n} · page {citation.page}"
+        return self._opened(citation.source, span, citation.quote, label, turn)
 
     def _evidence(self, answer: Answer, turn: int, n: int) -> str | None:
         if not 1 <= n <= len(answer.evidence.hits):

@@ -43,10 +43,14 @@ def _card(n: int, hit: Hit, numbers: Sequence[int], answer: Answer, turn: int) -
         )
     lines = "".join(
         f'<li><a class="fn-quote" href="#cite-{turn}-{item.n}"><span class="fn-n">{item.n}</span>'
-        f"<q>{escape(item.quote)}</q></a></li>"
+        f"<q>{escape(item.quote)}</q>{_page(item.page)}</a></li>"
         for item in quotes
     )
     return f'<li><div class="fn-card">{head}<ul class="fn-quotes">{lines}</ul></div></li>'
+
+
+def _page(number: int | None) -> str:
+    return "" if number is None else f' <span class="fn-meta">page {number}</span>'
 
 
 def about(source: Source) -> str:
@@ -79,7 +83,11 @@ def article_html(article: Article, source: Source, marked: Span | None, label: s
         if begin < shown.end and end > shown.start
     )
     link = f'<a class="fn-back" href="{back}">← Sources</a>' if back else ""
-    address = f'<span class="fn-meta">{escape_name(article.url)}</span>' if article.url else ""
+    address = (
+        f'<span class="fn-meta">{escape_name(article.url)}</span>'
+        if article.url and article.url != source.source
+        else ""
+    )
     return (
         f'<div class="fn-panel fn-article"><div class="fn-head">{link}<p class="fn-label">{escape(label)}</p>'
         f'<h2 tabindex="-1">{escape_name(article.title)}</h2><span class="fn-meta">{about(source)}</span>'

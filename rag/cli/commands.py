@@ -20,6 +20,7 @@ from rag.cli.show import (
 )
 from rag.config import Settings
 from rag.errors import InputError, ProviderError
+from rag.text import printable
 
 if TYPE_CHECKING:
     from rag.app import Footnote
@@ -154,8 +155,8 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def status(settings: Settings, options: argparse.Namespace) -> int:
-    """Say what is in the library."""
-    from rag.status import library_status
+    """Say what is in the library; with --verbose, file by file."""
+    from rag.status import library_files, library_status
 
     status = library_status(settings)
     if as_wanted(options):
@@ -168,6 +169,8 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
         f"embedder: {status['embedder'] or 'none yet'}\n"
         f"in use by: {'process ' + str(status['owner_pid']) if status['owner_pid'] else 'nobody'}"
     )
+    for file in library_files(settings) if getattr(options, "verbose", False) else ():
+        print(printable(f"{file.state}: {file.source}" + (f": {file.reason}" if file.reason else "")))
     return 0
 
 
