@@ -17,7 +17,7 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 
-LEAVES = {"types", "errors", "config", "text", "prompts", "reply", "facts"}
+LEAVES = {"types", "errors", "config", "text", "prompts", "reply", "facts", "addresses"}
 STAGES = {
     "load",
     "fetch",
@@ -62,6 +62,8 @@ OWNERS = {
     "uvicorn": ["ui.serve"],
     "openai": ["rag.models"],
     "httpx": ["rag.models"],
+    "httpcore": ["rag.fetch"],
+    "idna": ["rag.addresses"],
     "llama_index": ["rag.embed", "rag.retrieve", "rag.answer", "rag.nodes", "rag.models"],
 }
 NOT_BY_HELP = ["gradio", "chromadb", "llama_index", "onnxruntime", "openai"]
