@@ -62,6 +62,8 @@ def to_article(document: Document, file: str, part: str | None = None) -> Articl
         else:
             waiting += len(begins)
     kinds = mark_boilerplate([(block.kind, block.text) for block in raw])
+    if "text" not in kinds:  # nothing but headings: then they are what it says
+        kinds = ["text" if kind in ("title", "heading") else kind for kind in kinds]
     parts: list[str] = []
     blocks: list[Block] = []
     pages: list[int] = []

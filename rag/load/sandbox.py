@@ -102,7 +102,7 @@ class _DeadError(Exception):
 
 
 def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+    return subprocess.Popen(
         [sys.executable, "-P", "-m", "rag.load.sandbox"],  # -P: import nothing from the current folder
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
