@@ -46,7 +46,7 @@ OWNERS = {
     "markdown_it": ["rag.load.markdown", "ui.render"],
     "nh3": ["ui.render"],
     "yaml": ["rag.load.markdown"],
-    "charset_normalizer": ["rag.load"],
+    "charset_normalizer": ["rag.load.encoding"],
     "dateutil": ["rag.load.metadata"],
     "py3langid": ["rag.load.metadata"],
     "Stemmer": ["rag.text"],

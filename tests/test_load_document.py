@@ -78,7 +78,6 @@ def test_the_title_is_that_of_the_head_else_of_the_text_else_the_name_of_the_fil
         [],
         [RawBlock("text", " \n")],
         [RawBlock("text", "* * *"), RawBlock("text", "…")],
-        [RawBlock("title", "Only a title"), RawBlock("heading", "and a heading")],
         [RawBlock("boilerplate", "By Ida Berg")],
         [RawBlock("text", "© 2024 Example Media. All rights reserved.")],
     ],
@@ -87,6 +86,11 @@ def test_a_document_without_evidence_is_skipped_with_its_reason(blocks: list[Raw
     with pytest.raises(Unloadable, match="no text in it") as caught:
         to_article(Document(blocks), "a.txt")
     assert caught.value.state == "skipped"
+
+
+def test_headings_with_nothing_under_them_are_the_evidence() -> None:
+    article = to_article(Document([RawBlock("title", "Accounts of 2020"), RawBlock("heading", "Approved")]), "a.html")
+    assert [kind for _, _, kind in article.blocks] == ["text", "text"]
 
 
 def test_what_the_document_says_of_itself_is_kept() -> None:

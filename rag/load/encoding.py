@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import codecs
 import re
-import unicodedata
-from bisect import bisect
 from collections import Counter
 
 from charset_normalizer import from_bytes
 
 from rag.errors import Unloadable
 from rag.load.metadata import detect_language
+from rag.load.plausible import LANGUAGES, LATIN, UNREAD, View
 
 _MARKS = {  # the longer ones first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32-le", codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be",
 }  # fmt: skip
-_UNREAD = "\ufffd"
 _ASCII = bytes(range(0x80))
 _CONTROLS = bytes(set(range(0x20)) - set(b"\0\t\n\v\f\r\x1b")) + b"\x7f"
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")  # what cleaning removes
@@ -37,7 +35,7 @@ def decode(data: bytes, declared: str | None = None) -> _Decoded:
     for mark, name in _MARKS.items():
         if data.startswith(mark):
             text, notes = _repaired(data[len(mark) :], name)
-            if notes and 10 * text.count(_UNREAD) > len(text):
+            if notes and 10 * text.count(UNREAD) > len(text):
                 raise Unloadable("failed", f"not valid {name[:6].rstrip('-').upper()} text")
             return text, notes
     binary = _is_binary(data)
@@ -67,8 +65,8 @@ def _repaired(data: bytes, name: str, guessed: bool = False) -> _Decoded:
     broken = 0
     if (text := _strict(data, name)) is None:
         text = data.decode(name, "replace")
-        broken = len(data) - len(text.replace(_UNREAD, "").encode(name, "ignore"))
-        broken -= 3 * data.count(_UNREAD.encode()) if name == "utf-8" else 0
+        broken = len(data) - len(text.replace(UNREAD, "").encode(name, "ignore"))
+        broken -= 3 * data.count(UNREAD.encode()) if name == "utf-8" else 0
     return text, _notes(text, name, broken, guessed)
 
 
@@ -93,7 +91,7 @@ def _is_binary(data: bytes) -> bool:
 def _wide(data: bytes, binary: bool) -> str | None:
     """Return the UTF-16 or UTF-32 encoding that the bytes are text in; None where there is none."""
     for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
-        view = _View(data[:_SAMPLE].decode(name, "replace").removesuffix(_UNREAD))
+        view = View(data[:_SAMPLE].decode(name, "replace").removesuffix(UNREAD))
         size = len(view.text)
         pages = Counter(ord(char) >> 8 for char in view.text).most_common(4)  # a script has few of them, chance many
         one_script = size > 4 and 20 * sum(count for _, count in pages) >= 19 * size
@@ -136,7 +134,7 @@ def _mostly_utf8(data: bytes) -> _Decoded | None:
         of_lines = dict.fromkeys(foreign, names[0])
         text = "\n".join(line.decode(of_lines.get(i, "utf-8"), "replace") for i, line in enumerate(lines))
         note = f"{len(foreign)} lines are not UTF-8; encoding guessed: {names[0]}"
-        return text, (note, *_notes(text, broken=text.count(_UNREAD)))
+        return text, (note, *_notes(text, broken=text.count(UNREAD)))
     return _repaired(data, "utf-8") if good + valid >= 3 * bad else None
 
 
@@ -191,8 +189,8 @@ def _detected(data: bytes, declared: str | None = None) -> list[str]:
     ranking = _ranking(sample)
     names = [name for score, name in ranking if score > _PLAUSIBLE]
     if declared is not None:
-        view = _View(sample.decode(declared, "replace"))
-        if 50 * view.faults <= len(view.text) and max(map(view.fit, _LANGUAGES)) > ranking[0][0] - 0.3:
+        view = View(sample.decode(declared, "replace"))
+        if 50 * view.faults <= len(view.text) and max(map(view.fit, LANGUAGES)) > ranking[0][0] - 0.3:
             return [declared, *names]
     return names
 
@@ -209,13 +207,13 @@ def _sample(data: bytes) -> bytes:
 def _ranking(sample: bytes) -> list[tuple[float, str]]:
     """Return each encoding with how well it reads the sample, at most 1, the best first."""
     scores: dict[str, float] = {}
-    latin: dict[str, _View] = {}
+    latin: dict[str, View] = {}
     for name, languages in _CANDIDATES.items():
-        view = _View(sample.decode(name, "replace").removesuffix(_UNREAD))
+        view = View(sample.decode(name, "replace").removesuffix(UNREAD))
         scores[name] = max(map(view.fit, languages.split())) - (0.02 if name in _OLD else 0)
         if name in _MULTIBYTE:  # they hold other alphabets too, but hardly anybody uses them so
-            scores[name] = max(scores[name], max(map(view.fit, _LANGUAGES)) - 0.1)
-        elif languages.split()[0] in _LATIN:
+            scores[name] = max(scores[name], max(map(view.fit, LANGUAGES)) - 0.1)
+        elif languages.split()[0] in LATIN:
             latin[name] = view
     best = max(scores.values())
     for name in [name for name in latin if scores[name] > best - 0.3]:
@@ -224,96 +222,3 @@ def _ranking(sample: bytes) -> list[tuple[float, str]]:
         known = latin[name].fit(language) if language in _CANDIDATES[name].split() else 0.0
         scores[name] = max(scores[name] - 0.1, known - (0.02 if name in _OLD else 0))
     return sorted(((round(score, 3), name) for name, score in scores.items()), key=lambda item: -item[0])
-
-
-_LATIN = {  # the letters beyond ASCII
-    "en": "éèêëïîöüñçàâôæœáíóúäø", "de": "äöüß", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúü", "pt": "ãõáéíóúâêôàç",
-    "it": "àèéìòùî", "nl": "éëïöüèê", "ca": "àçèéíïòóúü", "da": "æøåéö", "sv": "åäöé", "is": "áðéíóúýþæöø",
-    "fi": "äöåšž", "br": "êñùüéâî", "pl": "ąćęłńóśźż", "cs": "áčďéěíňóřšťúůýž", "sk": "áäčďéíĺľňóôŕšťúýž",
-    "hu": "áéíóöőúüű", "ro": "ăâîşţ", "hr": "čćđšž", "tr": "çğıöşüâîûİ", "et": "äõöüšž", "lt": "ąčęėįšųūž",
-    "lv": "āčēģīķļņšūž",
-}  # fmt: skip
-_KANA = "".join(map(chr, (*range(0x3041, 0x3097), *range(0x30A1, 0x30FB), 0x30FC)))
-_OTHER = {  # letters, or the shape of all of them; the most frequent; the share of these in any text
-    "ru": ("абвгдежзийклмнопрстуфхцчшщъыьэюяё", "оеаинтсрвлкмдпу", 0.82),
-    "uk": ("абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", "оаниівтерслкудмп", 0.85),
-    "bg": ("абвгдежзийклмнопрстуфхцчшщъьюя", "аеоитнрсвлкдмпъ", 0.85),
-    "sr": ("абвгдђежзијклљмнњопрстћуфхцчџш", "аоиенртсјвукмлдп", 0.85),
-    "el": ("αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ", "αοιετσνηυρπκμλςόίά", 0.85),
-    "he": ("אבגדהוזחטיכלמנסעפצקרשתךםןףץ״׳װױײַָֹּׁ", "יוהלאמרתשבנ", 0.68),
-    "ar": ("ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىي،؛؟ـًٌٍَُِّْپچژگ", "اليمنورتبعةد", 0.69),
-    "th": ("".join(map(chr, range(0x0E01, 0x0E5C))), "านรกอเงมยลวดทตส่้", 0.6),
-    "zh": ("h",
-        "的一是不了在人有我他这這个個们們中来來上大为為和国國地到以说說时時要就出会會可也你对對生能而子那得于於着著下自之年过過发發"
-        "后後作里裡用道行所然家种種事成方多经經么麼去法学學如都同现現当當没沒动動面起看定天分还還进進好小部其些主样樣理心她本前开開"
-        "但因只从從想实實日军軍者意无無力它与與长長把机機十民第公此已工使情明性知全三又关關点點正业業外将將", 0.5),
-    "ja": ("h" + _KANA, _KANA +
-        "日一国会人年大十二本中長出三同時政事自行社見月分議後前民生連五発間対上部東者党地合市業内相方四定今回新場金員九入選立開手米"
-        "力学問高代明実円関決子動京全目表戦経通外最言氏現理調体化田当八六約主題下首意法不来作性的要用制治度務", 0.75),
-    "ko": ("k",
-        "이다는의에을가은하고한로지도사기으인어나대리자시정아서를그수스해들있니과일것장게부라전적주제상보여면만공구원우성동안비조세미"
-        "진요신위유화거국회었했습던관학연당중문선생무때방소물개경용실모두발까며명말간", 0.55),
-}  # fmt: skip
-_LANGUAGES = {
-    code: (frozenset(letters + letters.upper()), frozenset(common + common.upper()), share)
-    for code, (letters, common, share) in ({code: (own, "", 1.0) for code, own in _LATIN.items()} | _OTHER).items()
-}
-_SYMBOLS = {  # in words: not inside them; also not right behind a letter; anywhere
-    **dict.fromkeys("“”«»‹›©®™×÷‰¹²³", "q"),
-    **dict.fromkeys("„‚†‡§£€¥°±•¿¡¼½¾", "p"),
-    **dict.fromkeys("’‘–—―…·‐‑‗″′´µ→・\x85\xa0\xad\u200e\u200fªº", "t"),
-}
-_SCRIPTS = (0x80, 0x250, 0x400, 0x590, 0x1000, 0x1E00, 0x1F00, 0x2000, 0x3400, 0xA000, 0xAC00, 0xD7A4, 0xF900, 0xFB00)
-_SHAPES = "abgcojbgjhjkjhj"  # of the letters before and between these borders
-_FAULT = re.compile(  # in shapes: what no word of any language looks like
-    "[ab](?=B)|b(?=A)|[cg](?=[CG])"  # a capital behind a small letter
-    "|[aAbB](?=[cCgGo])|[cCgGo](?=[aAbB])|[cC](?=[gGo])|[gG](?=[cCo])|o(?=[cCgG])|a(?=ha)"  # two alphabets in one word
-    "|(?<=[aAbBcCgGo])(?:[sqx](?=[aAbBcCgGo])|p)|[qsp](?=[qsp])"  # a symbol in a word, or beside another
-    "|[bB](?=[bB][bB])|[bBcCgG](?=0)|0(?=[bBcCgG])"  # three accented letters in a row, a digit beside a letter
-)
-
-
-class _View:
-    """A text as its characters and the shapes of its words show it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        counts = Counter(text)
-        shapes = {char: _shape(char) for char in counts}
-        total: Counter[str] = Counter()
-        for char, count in counts.items():
-            total[shapes[char]] += count
-        self.faults = total["x"]
-        self.ascii = sum(count for char, count in counts.items() if char < "\x7f" and shapes[char] != "x")
-        self._high = [(char, shapes[char], count) for char, count in counts.items() if char > "\x7f"]
-        self._size = max(1, sum(count for _, _, count in self._high))
-        bad = len(_FAULT.findall(text.translate({ord(char): shape for char, shape in shapes.items()})))
-        self._neutral = total["t"] + total["q"] + total["p"] - bad - 2 * self.faults
-        self._shouted = 0.2 if total["C"] + total["G"] > total["c"] + total["g"] else 0.0  # rather another alphabet
-
-    def fit(self, language: str) -> float:
-        """Return how much what is not ASCII in the text looks like the language, at most 1."""
-        known, frequent, share = _LANGUAGES[language]
-        letters = common = 0
-        for char, shape, count in self._high:
-            if char in known or shape in known:
-                letters += count
-                common += count if char in frequent else 0
-        usual = min(1.0, common / letters / share) if frequent and letters else 1.0
-        doubt = 0.0 if letters > 2 or language in _LATIN else 0.2
-        return (letters * usual + self._neutral) / self._size - self._shouted - doubt
-
-
-def _shape(char: str) -> str:
-    """Return what a character is in a word, as one letter; A, B, C and G stand for capitals."""
-    category = unicodedata.category(char)
-    if char in _SYMBOLS:
-        return _SYMBOLS[char]
-    if (category in ("Cc", "Cn", "Co", "Cs") and char not in "\t\n\v\f\r\x1b") or char == _UNREAD:
-        return "x"
-    if "\u3000" <= char < "\u3040" or "\uff00" <= char < "\uff61":
-        return "t"
-    shape = _SHAPES[bisect(_SCRIPTS, ord(char))]
-    if category[0] in "LM" or shape == "o":
-        return shape.upper() if category == "Lu" and shape in "abcg" else shape
-    return "s" if char > "\x7f" else "0" if category == "Nd" else " "

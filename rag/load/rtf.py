@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
+import rag.load.rtf_words as words
 from rag.errors import Unloadable
-from rag.load import rtf_words as words
 from rag.load.document import Document
 from rag.load.lines import Flow, Line, arrange, author_name, heading_level, noted_date, noted_title, symbol
 
