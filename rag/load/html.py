@@ -6,7 +6,7 @@ import re
 
 from rag.load.document import Document, RawBlock
 from rag.load.html_head import Head
-from rag.load.html_main import find_headline, main_blocks, plain_blocks
+from rag.load.html_main import find_headline, main_blocks
 from rag.load.html_text import HEADINGS, Text, read_text
 from rag.load.html_tree import parse_markup
 
@@ -61,7 +61,7 @@ def parse_html(text: str) -> Document:
 
 def visible_text(markup: str) -> str:
     """Return the visible text of a piece of HTML, white space shrunk."""
-    return "\n".join(block.text for block in plain_blocks(read_text(parse_markup(markup))))
+    return "\n".join(piece.text for piece in read_text(parse_markup(markup)).pieces if not piece.faint)
 
 
 def _headings(shown: Text) -> list[str]:

@@ -18,14 +18,14 @@ _DATES = (
 _AUTHORS = "author article:author dc.creator dcterms.creator sailthru.author parsely-author citation_author".split()
 # What stands where an author should: a role, an account, an address.
 _NOBODY = re.compile(
-    r"\W*(?:admin|administrator|super ?user|user|webmaster|publisher|editor|staff|redaktion|agencies|unknown|n/a)\W*\Z"
-    r"|https?:|.*(?:@|www\.|\.(?:com|org|net|de)\b)",
+    r"\W*(?:\w*admin\w*|super ?user|user|webmaster|publisher|editor|staff|redaktion|agencies|unknown|n/a)\W*\Z"
+    r"|https?:|.*(?:@|www\.|\.(?:com|org|net|de)\b|[→»])",
     re.IGNORECASE,
 )
 _BYLINE = re.compile(
     r"(?:(?:written |posted |story )?by|von|por|par|di|door|author:|autor(?:in)?:|作者[:：])\s*"
-    r"(?P<names>[^\W\d_a-z][^|•·,;:\d\n]{1,60})",
-    re.IGNORECASE,
+    r"(?P<names>(?-i:[^\W\d_a-zà-ÿ])[^\W\d_]*(?:[ .'’-]{1,2}[^\W\d_]+){0,4})\s*(?:[|•·,;:–/\n].*|\Z)",
+    re.IGNORECASE | re.DOTALL,
 )
 _SAVED_FROM = re.compile(
     r"\s*(?:<!doctype[^>]*>\s*)?<!--\s*(?:saved from url=\(\d+\)|Page saved with SingleFile\s+url:\s*)(\S+)",
@@ -33,7 +33,8 @@ _SAVED_FROM = re.compile(
 )
 _DATE_IN_ADDRESS = re.compile(r"/((?:19|20)\d\d)/(0[1-9]|1[0-2])/(0[1-9]|[12]\d|3[01])(?:/|\Z)")
 _DAY_MONTH_YEAR = re.compile(r"(?<![\d.])(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\d\d)(?!\d)")  # dots: never month first
-_PARTS_TITLES = re.compile(r"\s+[-–—|·•»:]{1,2}\s+|\s*[|»]\s*")
+_PARTS_TITLES = re.compile(r"\s+[-–—|·•»›:]{1,2}\s+|\s*[|»›]\s*")
+_PARTS_SITE = re.compile(r"\s*[|»›]\s*(?!.*[|»›])")  # the last of those that stand between a title and its site only
 _SHORTEST_TITLE = 8  # characters of a heading that is taken for a part of the title
 _NEAR = 100  # characters of a line near the headline that may hold a date or a name
 
@@ -172,7 +173,8 @@ def _without_site(title: str, site: str | None) -> str:
             return title[: match.start()]
         if title[: match.start()] == site:
             return title[match.end() :]
-    return title
+    last = _PARTS_SITE.search(title, _SHORTEST_TITLE)
+    return title[: last.start()] if last else title
 
 
 def _dotted_date(value: Any) -> str | None:

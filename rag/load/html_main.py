@@ -12,21 +12,25 @@ from rag.load.html_tree import Element
 from rag.text import mostly_cjk
 from rag.types import BlockKind
 
-# Words in the classes and ids of elements that stand around articles. They were weighed on the pages of two public
-# sets (trafilatura's evaluation, article-extraction-benchmark): each of their kind adds precision and costs no recall.
+# Words in the classes and ids of elements that stand around articles. These and the numbers below were weighed on one
+# half of two public sets of pages (trafilatura's evaluation, article-extraction-benchmark), and hold on the other.
 _AROUND = frozenset(
-    "ad ads advert advertisement author authors autor banner bio breadcrumb breadcrumbs byline carousel consent cookie "
-    "cookies copyright disclaimer dropdown flyout footer gdpr login masthead menu meta metadata modal nav navbar "
-    "navigation newsletter noprint outbrain pager pagination popular popup postmetadata promo promotion recommendation "
-    "recommendations recommended register related share sharedaddy shariff sharing sidebar signup similar social sponsor "
-    "sponsored submenu subnav subscribe subscription taboola tagcloud tags trending widget widgets".split()
+    "ad ads advert advertisement author authors autor banner bio breadcrumb breadcrumbs byline carousel catlinks "
+    "consent cookie cookies copyright disclaimer dropdown flyout footer gdpr login masthead menu meta metadata "
+    "modal nav navbar navbox navigation newsletter noprint outbrain pager pagination popular popup postmetadata "
+    "promo promotion recommendation recommendations recommended register related share sharedaddy shariff "
+    "sharing sidebar signup similar social sponsor sponsored submenu subnav subscribe subscription taboola "
+    "tagcloud tags toc trending widget widgets".split()
 )
 _COMMENTS = frozenset("comment comments commentlist disqus respond".split())
 _TEASERS = frozenset("teaser teasers".split())
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_SLUG = re.compile(r"[^\W_]+")
+_ANCHOR = 200  # characters of an id at most that repeats a heading
 _PAGE_BUILDER = "elementor"  # calls every paragraph a widget
-_FURNITURE = frozenset({"nav", "footer"})
-_FURNITURE_ROLES = frozenset("alertdialog complementary contentinfo dialog menu menubar navigation search".split())
+# Elements and roles.
+_FURNITURE = frozenset("alertdialog contentinfo dialog footer menubar nav navigation search".split())
+_ASIDES = frozenset({"aside", "complementary"})
 
 _PROSE = 50  # characters of a block that is a sentence rather than a label
 _CJK_PROSE = 15
@@ -40,7 +44,7 @@ _STOP = re.compile(r"[.!?。！？…][\"'”’»)\]]*\Z")
 _MOST = 0.75  # of the prose is in the element that holds the article
 _AT_MOST = 0.3  # of the prose is in an element that stands around it
 _COMMENTED = 600  # characters of prose that make an article of what is left without the comments
-_ENOUGH = 250  # characters of prose
+_ENOUGH = 250  # characters of prose that are surely the article; where less is left, the rules are doubted
 _OUTWEIGHS = 8  # times as much prose as other text, where more of the page belongs to the article
 
 
@@ -61,23 +65,15 @@ def main_blocks(text: Text, headline: int | None) -> list[RawBlock]:
     `headline` is the number of the piece that is the headline. Sentences are never left out, except those of
     menus and page footers: where a rule is wrong, the words are still in the article, though never quoted.
     """
-    page = _Page(text, headline, names=True, place=True)
+    page = _Page(text, headline)
+    page.judge(names=True, place=True)
     if page.evidence() < _ENOUGH:
-        whole = _Page(text, headline, names=False, place=False)
-        page = next(
-            it
-            for it in (page, _Page(text, headline, names=False, place=True), whole)
-            if it.evidence() >= min(_ENOUGH, whole.evidence() // 3)
-        )
+        cautious, whole = _Page(text, headline), _Page(text, headline)
+        cautious.judge(names=False, place=True)
+        whole.judge(names=False, place=False)
+        enough = min(_ENOUGH, whole.evidence() // 3)
+        page = next(it for it in (page, cautious, whole) if it.evidence() >= enough)
     return page.blocks()
-
-
-def plain_blocks(text: Text) -> list[RawBlock]:
-    """Return the blocks of a page, or a piece of one, that is taken as a whole."""
-    return [
-        _block(piece, before, "boilerplate" if piece.faint else "text")
-        for before, piece in zip([None, *text.pieces], text.pieces, strict=False)
-    ]
 
 
 def _block(piece: Piece, before: Piece | None, kind: BlockKind) -> RawBlock:
@@ -93,8 +89,8 @@ def _block(piece: Piece, before: Piece | None, kind: BlockKind) -> RawBlock:
 class _Page:
     """The pieces of a page while it is found out what each of them is."""
 
-    def __init__(self, text: Text, headline: int | None, *, names: bool, place: bool) -> None:
-        self.pieces, self.sections = text.pieces, text.sections
+    def __init__(self, text: Text, headline: int | None) -> None:
+        self.pieces, self.sections, self.of_site = text.pieces, text.sections, text.of_site
         self.prose = [len(piece.text) if _is_prose(piece) else 0 for piece in self.pieces]
         self.around = [piece.faint for piece in self.pieces]
         self.dropped = [False] * len(self.pieces)
@@ -104,12 +100,17 @@ class _Page:
         self._length_before = _sums(len(piece.text) for piece in self.pieces)
         self._linked_before = _sums(piece.linked for piece in self.pieces)
 
-        self._judge_by_elements()
-        if names:
-            self._mark(section for section in self.sections if self._is_named(section))
-        self._mark(section for section in self.sections if self._is_teasers(section))
-        self._judge_by_links()
-        if place:
+    def judge(self, *, names: bool, place: bool) -> None:
+        """Find out what stands around the article, also by what elements are called and by where they are."""
+        # An element that was never closed can hold the whole page.
+        minor = [section for section in self.sections if self._share(section) <= 0.5]
+        self._mark((section for section in minor if not _FURNITURE.isdisjoint(_roles(section.element))), dropped=True)
+        if self.of_site:
+            self._judge_asides(section for section in minor if not _ASIDES.isdisjoint(_roles(section.element)))
+            self._mark(section for section in self.sections if names and self._is_named(section))
+            self._mark(section for section in self.sections if self._is_teasers(section))
+            self._judge_links()
+        if place and (self._marked or (self.of_site and self._linked_before[-1])):
             self._judge_by_place()
 
     def evidence(self) -> int:
@@ -138,18 +139,14 @@ class _Page:
         """Return how much of the text of a section is in links, from 0 to 1."""
         return _within(self._linked_before, section) / _within(self._length_before, section)
 
-    def _judge_by_elements(self) -> None:
-        # An element that was never closed can hold the whole page.
-        minor = [section for section in self.sections if self._share(section) <= 0.5]
-        self._mark((section for section in minor if _is_furniture(section.element)), dropped=True)
-        asides = _covered((section for section in minor if section.element.name == "aside"), len(self.pieces))
-        for i, inside in enumerate(asides):
+    def _judge_asides(self, asides: Iterable[Section]) -> None:
+        for i, inside in enumerate(_covered(asides, len(self.pieces))):
             self.around[i] |= inside
             self.dropped[i] |= inside and not self.prose[i] and self.pieces[i].owner.name not in _ITEMS
 
     def _is_named(self, section: Section) -> bool:
         """Whether the names given to an element say that it stands around an article, and it may."""
-        if section.element.name in ("html", "body") or not (words := _words(section.element)):
+        if section.element.name in ("html", "body") or not (words := self._words(section)):
             return False
         if self.headline is not None and section.first <= self.headline < section.end:
             return False
@@ -161,6 +158,19 @@ class _Page:
         teasers = not words.isdisjoint(_TEASERS) and self._linked(section) > 0.05
         return teasers or not words.isdisjoint(_AROUND | _COMMENTS)
 
+    def _words(self, section: Section) -> set[str]:
+        names = section.element.attributes.get("class", "").split()
+        if (anchor := section.element.attributes.get("id")) and not self._is_anchor(section, anchor):
+            names.append(anchor)
+        return {word.lower() for name in names if not name.startswith(_PAGE_BUILDER) for word in _WORD.findall(name)}
+
+    def _is_anchor(self, section: Section, name: str) -> bool:
+        """Whether an id only repeats the heading: that of the chapter "Related work" says nothing."""
+        first = self.pieces[section.first]
+        if first.owner.name not in HEADINGS or self._linked(section) > 0.3 or len(name) > _ANCHOR:
+            return False
+        return _SLUG.findall(name.lower()) == _SLUG.findall(first.text[: 2 * _ANCHOR].lower())
+
     def _is_teasers(self, section: Section) -> bool:
         """Whether a section is a list of links to other articles, rather than of names that have a link each."""
         many = section.end - section.first
@@ -171,7 +181,7 @@ class _Page:
             and _within(self._length_before, section) >= _HEADLINE * many
         )
 
-    def _judge_by_links(self) -> None:
+    def _judge_links(self) -> None:
         for i, piece in enumerate(self.pieces):
             self.around[i] |= piece.linked >= 0.8 * len(piece.text) and piece.owner.name not in _LISTS
 
@@ -187,7 +197,8 @@ class _Page:
             self.around[i] |= _is_byline(self.pieces[i])
         near = next((it for it in self._marked if _covers(it, article)), self.sections[-1])
         for i in (*range(first), *range(article.end, len(self.pieces))):
-            self.dropped[i] |= not self.prose[i] and (self.around[i] or not near.first <= i < near.end)
+            label = not self.prose[i] and i != self.headline
+            self.dropped[i] |= label and (self.around[i] or not near.first <= i < near.end)
             self.around[i] = True
 
     def _article(self) -> Section | None:
@@ -195,8 +206,6 @@ class _Page:
 
         Without any prose, it is what the page itself calls the article; None where nothing tells it from the page.
         """
-        if not self._linked_before[-1] and not self._marked:
-            return None  # a page without links is no part of a site
         prose = _sums(0 if around else count for count, around in zip(self.prose, self.around, strict=True))
         if not prose[-1]:
             half = self._length_before[-1] / 2
@@ -237,13 +246,8 @@ def _is_byline(piece: Piece) -> bool:
     return piece.owner.name not in _LISTS and len(piece.text) < _LEAD and not _STOP.search(piece.text)
 
 
-def _is_furniture(element: Element) -> bool:
-    return element.name in _FURNITURE or element.attributes.get("role", "").strip().lower() in _FURNITURE_ROLES
-
-
-def _words(element: Element) -> set[str]:
-    names = f"{element.attributes.get('class', '')} {element.attributes.get('id', '')}".split()
-    return {word.lower() for name in names if not name.startswith(_PAGE_BUILDER) for word in _WORD.findall(name)}
+def _roles(element: Element) -> tuple[str, str]:
+    return element.name, element.attributes.get("role", "").strip().lower()
 
 
 def _sums(counts: Iterable[int]) -> list[int]:

@@ -15,15 +15,18 @@ _BLOCKS = (
     | _CELLS
     | frozenset(
         "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure "
-        "footer form header hgroup hr html li main menu nav ol p pre section summary table tbody tfoot thead tr ul".split()
+        "footer form header hgroup hr html li main menu nav ol p pre section summary table tbody tfoot thead tr "
+        "ul".split()
     )
 )
 _NOT_SHOWN = frozenset(
     "audio button canvas datalist dialog iframe label legend math noembed noframes noscript object script select "
     "style svg template textarea title video".split()
 )
-# What frameworks call text that only screen readers get.
-_NOT_SHOWN_CLASSES = frozenset({"sr-only", "visually-hidden", "screen-reader-text"})
+# What frameworks call text that only screen readers get, and a wiki its buttons.
+_NOT_SHOWN_CLASSES = frozenset({"sr-only", "visually-hidden", "screen-reader-text", "mw-editsection"})
+_WHOLE = frozenset({"html", "body"})  # often hidden until a script has run
+_OF_SITES = frozenset({"form", "iframe", "nav", "script"})
 _NUMBER_NIL = r"\s*:\s*0*\.?0+(?:px|em|rem|pt|%)?\s*(?:;|!|\Z)"
 _HIDDEN = re.compile(
     rf"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size{_NUMBER_NIL}|(?:text-indent|left|top)\s*:\s*-\d{{4}}",
@@ -70,10 +73,14 @@ class Section:
 
 @dataclass(slots=True)
 class Text:
-    """The pieces of a page in order, and its sections, inner ones before the outer."""
+    """The pieces of a page in order, and its sections, inner ones before the outer.
+
+    `of_site` is false where nothing in it is made for a browser: in a chapter of an e-book, a letter, an export.
+    """
 
     pieces: list[Piece] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
+    of_site: bool = False
 
 
 def read_text(root: Element) -> Text:
@@ -90,9 +97,11 @@ def read_text(root: Element) -> Text:
             reader.text(node)
         elif node.name == "br":
             reader.line_break()
-        elif _is_shown(node):
-            reader.enter(node)
-            path.append((node, iter(node.children)))
+        else:
+            reader.found.of_site |= node.name in _OF_SITES
+            if _is_shown(node):
+                reader.enter(node)
+                path.append((node, iter(node.children)))
     return reader.found
 
 
@@ -102,6 +111,8 @@ def _is_shown(element: Element) -> bool:
         return element.name in ("button", "label") and element.parent is not None and element.parent.name in HEADINGS
     given = element.attributes
     if not given:
+        return True
+    if element.name in _WHOLE:
         return True
     hidden = "hidden" in given or given.get("aria-hidden", "").strip().lower() == "true"
     return not (
@@ -117,6 +128,8 @@ def _is_link(element: Element) -> bool:
 
 
 def _is_faint(element: Element) -> bool:
+    if element.name in _WHOLE:
+        return False
     style = element.attributes.get("style", "")
     return bool(
         _TRANSPARENT.search(style)
