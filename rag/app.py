@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rag import cite, verify
 from rag.answer import CitedQueryEngine, Stopped, checked_question
+from rag.backup import remove_leftovers
 from rag.config import DEFAULT_ARTICLES, Settings, load_settings
 from rag.embed import MiniLMEmbedding
 from rag.errors import BusyError, FootnoteError, InputError, ReadOnlyError, StoreError
@@ -197,11 +198,13 @@ class Footnote:
         folder = self._settings.library
         if self._lock is None:
             return LedgerReader(folder, readonly=True)
+        remove_leftovers(folder)
         file = folder / FILE_NAME
-        if (folder / FOLDER_NAME).exists() and not (file.exists() and file.stat().st_size):
+        traces = [path for path in (folder / FOLDER_NAME, folder / f"{FILE_NAME}-journal") if path.exists()]
+        if traces and not (file.exists() and file.stat().st_size):
             raise StoreError(
-                f"{file} is missing, though there is an index of it. Bring back a backup with `footnote restore FILE`, "
-                f"or remove {folder / FOLDER_NAME} to begin a new library."
+                f"{file} is missing, though there is {traces[0].name} of it. Bring back a backup with "
+                f"`footnote restore FILE`, or move {folder} away to begin a new library."
             )
         return Ledger(folder, check=self._lock.abandoned)
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from rag.config import Settings
 from rag.errors import FootnoteError, InputError, StoreError
 from rag.index import POINTER
-from rag.ledger import FILE_NAME, Ledger, LedgerReader
+from rag.ledger import FILE_NAME, Ledger
 from rag.lock import Lock
+from rag.status import open_reader
 
 _WORK_FOLDER = "restoring"
+_ASIDE = f"{FILE_NAME}.before-restore-"
 
 
 def back_up(settings: Settings, file: Path) -> dict[str, int]:
@@ -23,7 +25,7 @@ def back_up(settings: Settings, file: Path) -> dict[str, int]:
     """
     if file.exists():
         raise InputError(f"{file} exists. Name a file that does not.")
-    ledger = LedgerReader(settings.library, readonly=True)
+    ledger = open_reader(settings.library)
     part = file.with_name(file.name + ".part")
     try:
         part.unlink(missing_ok=True)
@@ -54,7 +56,7 @@ def restore(settings: Settings, file: Path) -> Path | None:
     lock = Lock(folder)
     work = folder / _WORK_FOLDER
     try:
-        shutil.rmtree(work, ignore_errors=True)  # of a restore that was cut off
+        remove_leftovers(folder)
         work.mkdir()
         shutil.copyfile(file, work / FILE_NAME)
         _make_ready(work, file)
@@ -68,8 +70,13 @@ def restore(settings: Settings, file: Path) -> Path | None:
             f"The library {folder} cannot be written: {error.strerror}. Free space, or use another."
         ) from None
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        remove_leftovers(folder)
         lock.release()
+
+
+def remove_leftovers(library: Path) -> None:
+    """Delete what a restore that was cut off has left in a library; its owner calls this."""
+    shutil.rmtree(library / _WORK_FOLDER, ignore_errors=True)
 
 
 def _make_ready(work: Path, file: Path) -> None:
@@ -86,18 +93,19 @@ def _make_ready(work: Path, file: Path) -> None:
 
 
 def _set_aside(folder: Path) -> Path | None:
-    """Rename the library file that is there, and the journal that belongs to it and to no other."""
-    current = folder / FILE_NAME
-    journal = folder / f"{FILE_NAME}-journal"
+    """Rename the library file that is there, then the journal that belongs to it and to no other."""
+    current, journal = folder / FILE_NAME, folder / f"{FILE_NAME}-journal"
     number = 1
-    while (aside := folder / f"{FILE_NAME}.before-restore-{number}").exists():
+    while (folder / f"{_ASIDE}{number}").exists():
         number += 1
+    if current.exists():
+        current.rename(folder / f"{_ASIDE}{number}")
+    else:  # set aside by a restore that was cut off before it came to the journal
+        number -= 1
+    aside = folder / f"{_ASIDE}{number}"
     if journal.exists():
         journal.rename(folder / f"{aside.name}-journal")
-    if not current.exists():
-        return None
-    current.rename(aside)
-    return aside
+    return aside if aside.exists() else None
 
 
 def _to_disk(path: Path) -> None:

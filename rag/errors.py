@@ -73,9 +73,13 @@ class BusyError(FootnoteError):
 
 
 class Unloadable(Exception):
-    """One file cannot become an article: `skipped` (nothing to read in it) or `failed` (try again)."""
+    """One file cannot become an article: `skipped` (nothing to read in it) or `failed` (something is wrong).
 
-    def __init__(self, state: Literal["skipped", "failed"], reason: str) -> None:
+    `passing`: not the fault of the file; the next sync tries again though it is unchanged.
+    """
+
+    def __init__(self, state: Literal["skipped", "failed"], reason: str, *, passing: bool = False) -> None:
         super().__init__(reason)
         self.state = state
         self.reason = reason
+        self.passing = passing

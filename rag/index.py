@@ -95,15 +95,21 @@ class VectorIndex:
         """Build a new index of these rows and, in one transaction with `publish`, let the ledger point to it."""
         name = str(int(self._name or 0) + 1)
         shutil.rmtree(self._root / name, ignore_errors=True)  # of a switch that was cut off
+        if self._root.is_file():
+            self._root.unlink()
         self._root.mkdir(exist_ok=True)
         built = ChromaIndex(self._root / name)
-        for start in range(0, len(rows), _ADD):
-            part = slice(start, start + _ADD)
-            built.add(rows[part], self._ledger.passage_vectors(vector_keys[part]))
-            progress(min(start + _ADD, len(rows)), len(rows))
-        with self._ledger.transaction():
-            publish()
-            self._ledger.put(POINTER, name)
+        try:
+            for start in range(0, len(rows), _ADD):
+                part = slice(start, start + _ADD)
+                built.add(rows[part], self._ledger.passage_vectors(vector_keys[part]))
+                progress(min(start + _ADD, len(rows)), len(rows))
+            with self._ledger.transaction():
+                publish()
+                self._ledger.put(POINTER, name)
+        except BaseException:
+            built.close()
+            raise
         old, self._chroma, self._name = self._chroma, built, name
         if old:
             old.close()

@@ -51,8 +51,14 @@ class Lock:
             by = f"process {pid}" if pid else "another process"
             raise BusyError(f"The library {folder} is in use by {by}. Wait for it, or stop it.", pid)
         self.abandoned = os.fstat(self._file).st_size > 0
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._file)
+            raise ReadOnlyError(
+                f"The library {folder} cannot be written: {error.strerror}. Free some space on its disk."
+            ) from None
 
     def release(self) -> None:
         """Give the library free."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,17 +35,19 @@ class Owner:
         self._articles = articles
         self._embedder = embedder
         self._sandbox = Sandbox()
+        self._work = threading.RLock()  # one change at a time, whichever thread asks for it
 
     def sync(self, progress: Show | None = None, *, prune: bool = False) -> SyncReport:
         """Bring the library in line with its articles folder; as `Sync.run`, which names the errors.
 
         With another embedder than before, all that is in the library is embedded by it first.
         """
-        self._bind()
-        self._change_embedder(progress or (lambda _: None))
-        report = self._sync(progress).run(self._articles, prune=prune)
-        self.index.tidy()
-        return report
+        with self._work:
+            self._bind()
+            self._change_embedder(progress or (lambda _: None))
+            report = self._sync(progress).run(self._articles, prune=prune)
+            self.index.tidy()
+            return report
 
     def add(self, address: str, progress: Show | None = None) -> SyncReport:
         """Fetch a web page and index it, in place of an earlier state of it; or take back a file that was removed.
@@ -53,44 +56,49 @@ class Owner:
         """
         known = self._ledger.files().get(address)
         if known is not None and known.reason == REMOVED:
-            self._ledger.retire(address)
-            return self.sync(progress)
+            with self._work:
+                self._ledger.retire(address)
+                return self.sync(progress)
         from rag.fetch import fetch_page, page_source  # what no other command needs is not loaded for it
 
         page = fetch_page(address)
         source = page_source(page.url)
-        try:
-            self._sandbox.load(source, page.data, page.charset)
-        except Unloadable as problem:
-            raise InputError(f"{source} was not added: {problem.reason}.") from None
-        self._bind()
-        self._ledger.put_web_page(WebPage(source, page.charset, page.data))
-        return self._sync(progress).run_web_page(source)
+        with self._work:
+            try:
+                self._sandbox.load(source, page.data, page.charset)
+            except Unloadable as problem:
+                raise InputError(f"{source} was not added: {problem.reason}.") from None
+            self._bind()
+            if self._ledger.get(EMBEDDER) is None:
+                self._note_embedder()
+            self._ledger.put_web_page(WebPage(source, page.charset, page.data))
+            return self._sync(progress).run_web_page(source)
 
     def remove(self, source: str) -> None:
         """Take a web page or the articles of a file out of the library, with every trace of them.
 
-        A file stays where it is, and out of the library until it is added again. Raises InputError for a
-        source that is not there.
+        A file stays where it is, and out of the library until it is added again. Cut off, it can be run again.
+        Raises InputError for a source that is not there.
         """
-        known = self._ledger.files().get(source)
-        if known is None:
-            raise InputError(f"{source} is not in the library. `footnote status --verbose` lists what is.")
-        if source in self._ledger.web_pages():
-            with self._ledger.transaction():
-                self._ledger.drop_web_page(source)
-                self._ledger.retire(source)
-        else:
+        with self._work:
+            known = self._ledger.files().get(source)
+            if known is None:
+                raise InputError(f"{source} is not in the library. `footnote status --verbose` lists what is.")
             self._ledger.retire(source, FileRecord(source, "skipped", REMOVED, "", known.digest))
-        self._ledger.collect()
-        self.rebuild()
-        self._ledger.compact()
+            self._ledger.collect()
+            self.rebuild()
+            self._ledger.compact()
+            if source in self._ledger.web_pages():  # last: until then the command can be given again
+                with self._ledger.transaction():
+                    self._ledger.drop_web_page(source)
+                    self._ledger.retire(source)
 
     def rebuild(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> int:
         """Build the vector index anew from the ledger; returns how many vectors are in it. Nothing is embedded."""
-        self.index.rebuild(progress)
-        self.index.tidy()
-        return self.index.count()
+        with self._work:
+            self.index.rebuild(progress)
+            self.index.tidy()
+            return self.index.count()
 
     def close(self) -> None:
         """End the child process and release the index."""

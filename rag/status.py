@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 from rag.config import Settings
-from rag.ledger import FILE_NAME, FileRecord, LedgerReader
-from rag.lock import owner_pid
+from rag.errors import BusyError, ReadOnlyError
+from rag.ledger import FILE_NAME, FileRecord, Ledger, LedgerReader
+from rag.lock import Lock, owner_pid
+
+
+def open_reader(library: Path) -> LedgerReader:
+    """Open a library for reading, whoever owns it; a write that its last owner was killed in is rolled back first."""
+    if (library / FILE_NAME).exists() and (library / f"{FILE_NAME}-journal").exists():
+        with contextlib.suppress(BusyError, ReadOnlyError):  # an owner that lives rolls back itself
+            lock = Lock(library)
+            try:
+                Ledger(library).close()
+            finally:
+                lock.release()
+    return LedgerReader(library, readonly=True)
 
 
 def library_files(settings: Settings) -> list[FileRecord]:
     """Return what is known of each file and web page, by source."""
     if not (settings.library / FILE_NAME).exists():
         return []
-    with contextlib.closing(LedgerReader(settings.library, readonly=True)) as ledger:
+    with contextlib.closing(open_reader(settings.library)) as ledger:
         return sorted(ledger.files().values(), key=lambda record: record.source)
 
 
@@ -23,7 +37,7 @@ def library_status(settings: Settings) -> dict[str, Any]:
     counts = dict.fromkeys(("articles", "passages", "indexed", "skipped", "failed"), 0)
     embedder = None
     if (settings.library / FILE_NAME).exists():
-        with contextlib.closing(LedgerReader(settings.library, readonly=True)) as ledger:
+        with contextlib.closing(open_reader(settings.library)) as ledger:
             counts, embedder = ledger.counts(), ledger.get("embedder_name")
     return {
         "articles": counts["articles"],

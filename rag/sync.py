@@ -10,12 +10,12 @@ import contextlib
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from rag.errors import InputError, Unloadable
+from rag.errors import FootnoteError, InputError, Unloadable
 from rag.folder import FoundFile, read, scan
 from rag.ledger import FileRecord, Ledger, Staged
 from rag.staging import embed_missing, recipe_key, vector_key
@@ -103,7 +103,7 @@ class Sync:
         self._renamed = self._find_renamed(found, known, gone)
         lost = sorted(gone - set(self._renamed.values()))
         if not prune:
-            _refuse_mass_deletion(folder, lost, [known[source] for source in known.keys() - pages.keys()])
+            _refuse_mass_deletion(folder, set(lost), set(self._ledger.active_files()) - pages.keys())
         self._warn_of_little_space(found, known)
         with self._ledger.transaction():
             for source in lost:
@@ -118,10 +118,13 @@ class Sync:
 
     def run_web_page(self, address: str) -> SyncReport:
         """Index one web page that the ledger holds, and nothing else."""
-        pages = {address: self._ledger.web_pages()[address]}
-        report = self._work_through(_as_files(pages), self._ledger.files())
-        self._ledger.collect()
-        return report
+        known = self._ledger.files()
+        self._seen = {
+            record.digest: source
+            for source, record in known.items()
+            if source != address and (record.state == "indexed" or record.reason == REMOVED)
+        }
+        return self._work_through(_as_files({address: self._ledger.web_pages()[address]}), known)
 
     def _work_through(self, found: Sequence[FoundFile], known: Mapping[str, FileRecord]) -> SyncReport:
         self._total = len(found)
@@ -186,7 +189,7 @@ class Sync:
             record = FileRecord(file.source, "indexed", None, file.signature, content)
             work = self._prepare(file, record, (data, charset) if data is not None else None)
         except Unloadable as problem:
-            return self._put_aside(file, known, content, problem)
+            return self._put_aside(file, known, "" if problem.passing else content, problem)
         self._seen[content] = file.source
         if old := self._renamed.pop(file.source, None):
             work.replaced[old] = None
@@ -208,7 +211,7 @@ class Sync:
         try:
             articles = self._load(file.source, data, charset)
             return _Work(record, tuple((article, self._cut(article)) for article in articles), None)
-        except Unloadable:
+        except (Unloadable, FootnoteError):
             raise
         except Exception as error:
             # A parser that stumbles over one file must not keep the others out.
@@ -288,10 +291,8 @@ def _as_files(pages: Mapping[str, str]) -> list[FoundFile]:
     return [FoundFile(address, None, content) for address, content in pages.items()]
 
 
-def _refuse_mass_deletion(folder: Path, lost: Sequence[str], known: Sequence[FileRecord]) -> None:
-    gone = set(lost)
-    before = sum(record.state == "indexed" for record in known)
-    missing = sum(record.state == "indexed" and record.source in gone for record in known)
+def _refuse_mass_deletion(folder: Path, lost: Set[str], answering: Set[str]) -> None:
+    missing, before = len(lost & answering), len(answering)
     if missing > _MANY and missing > _MANY_SHARE * before:
         raise InputError(
             f"{missing} of {before} indexed files are gone from {folder}. Nothing was changed. If the folder is not "

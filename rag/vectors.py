@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ _COLLECTION = "passages"
 _CONFIGURATION = {"hnsw": {"space": "cosine", "ef_construction": 200, "max_neighbors": 24, "ef_search": 200}}
 _PROBE_SECONDS = 20
 _PROBE_SAMPLE = 20
+_PROBE_MAY_WRITE = 20_000_000  # bytes
 _REACHABLE = 0.99  # HNSW leaves a few in ten thousand unlinked by itself
 
 
@@ -175,6 +177,14 @@ def _probe(folder: Path) -> int:
     return count
 
 
+def _limit_files(folder: Path) -> None:
+    """Let no file of the index grow far: a torn one makes Chroma write until the disk is full."""
+    largest = max((path.stat().st_size for path in folder.rglob("*") if path.is_file()), default=0)
+    most = 2 * largest + _PROBE_MAY_WRITE
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
 if __name__ == "__main__":
+    _limit_files(Path(sys.argv[1]))
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(f"{_probe(Path(sys.argv[1]))}\n")

@@ -36,6 +36,7 @@ _DAY_MONTH_YEAR = re.compile(r"(?<![\d.])(\d{1,2})\.\s?(\d{1,2})\.\s?((?:19|20)\
 _PARTS_TITLES = re.compile(r"\s+[-–—|·•»›:]{1,2}\s+|\s*[|»›]\s*")
 _PARTS_SITE = re.compile(r"\s*[|»›]\s*(?!.*[|»›])")  # the last of those that stand between a title and its site only
 _SHORTEST_TITLE = 8  # characters of a heading that is taken for a part of the title
+_FEW = 5  # elements marked as author or date; the first tells, and hostile pages have thousands inside each other
 _NEAR = 100  # characters of a line near the headline that may hold a date or a name
 
 
@@ -112,7 +113,12 @@ class Head:
             case "link":
                 if "canonical" in given.get("rel", "").lower().split():
                     self._canonical = self._canonical or given.get("href")
-            case "title":
+            case "title" if element.parent is None or element.parent.name in (
+                "",
+                "html",
+                "head",
+                "body",
+            ):  # not a drawing's
                 self._title = self._title or one_line(_text(element))
             case "script":
                 if not self._linked and given.get("type", "").lower() == "application/ld+json":
@@ -120,7 +126,7 @@ class Head:
             case "time" if "datetime" in given:
                 self._times.append(given["datetime"])
         marked = "author" if "author" in given.get("rel", "").lower().split() else given.get("itemprop", "").lower()
-        if marked in self._marked and element.name not in ("meta", "link"):
+        if marked in self._marked and len(self._marked[marked]) < _FEW and element.name not in ("meta", "link"):
             named = next((it for it in _walk(element) if it.attributes.get("itemprop", "").lower() == "name"), element)
             self._marked[marked].append(given.get("datetime") or given.get("content") or _text(named))
 

@@ -67,8 +67,8 @@ def parse_markup(markup: str) -> Element:
         if opens > at:
             builder.text(html.unescape(markup[at:opens]))
         at = _read_tag(builder, markup, opens)
-    if at < len(markup):
-        builder.text(html.unescape(markup[at:]))
+    rest = markup[at:].partition("<!--")[0]  # no tag ends any more
+    builder.text(html.unescape(rest))
     return builder.root
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -12,7 +13,7 @@ import threading
 from dataclasses import asdict
 from typing import IO, Any
 
-from rag.errors import Unloadable
+from rag.errors import StoreError, Unloadable
 from rag.load import load
 from rag.load.metadata import detect_language
 from rag.types import Article, Block
@@ -22,6 +23,7 @@ _SECONDS = 30  # of processor time for one file
 _WAIT_SECONDS = 60  # the same on a busy machine
 _LONGEST_REPLY = 500_000_000
 _OPEN_FILES = 64
+_DYING_SECONDS = 5
 # The child gets none of this process's environment but what Python itself needs: no keys.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "LD_LIBRARY_PATH")
 
@@ -49,7 +51,7 @@ class Sandbox:
                 self.close()
                 if again:  # it may have suffered from the files before
                     continue
-                raise Unloadable("failed", dead.reason) from None
+                raise Unloadable("failed", dead.reason, passing=dead.passing) from None
             break
         if "articles" in reply:
             return tuple(_article(values) for values in reply["articles"])
@@ -79,12 +81,17 @@ class Sandbox:
             _write(child.stdin, json.dumps([file, charset]).encode(), data)
             reply: dict[str, Any] = json.loads(_read(child.stdout))
         except (OSError, EOFError, ValueError):
-            child.kill()
-            code = child.wait()
-            too_long = late.is_set() or -code == signal.SIGXCPU
-            raise _DeadError(
-                f"takes longer than {_SECONDS} s to be read" if too_long else "breaks its parser"
-            ) from None
+            with contextlib.suppress(subprocess.TimeoutExpired):  # unless it still runs, and writes what it should not
+                child.wait(_DYING_SECONDS)
+            ended_by = -(child.returncode or 0)
+            if late.is_set() or ended_by == signal.SIGXCPU:
+                raise _DeadError(f"takes longer than {_SECONDS} s to be read") from None
+            if ended_by == signal.SIGKILL:  # not by us: by whoever looks after the memory of this machine
+                raise _DeadError("the process that read it was killed; sync again", passing=True) from None
+            raise _DeadError("breaks its parser") from None
+        except BaseException:  # a reply that nobody waits for must not become that to the next request
+            self.close()
+            raise
         finally:
             watch.cancel()
         self._used = True
@@ -96,20 +103,27 @@ class Sandbox:
 class _DeadError(Exception):
     """The child has ended without a reply, or cannot be trusted with another file."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, passing: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.passing = passing
 
 
 def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "rag.load.sandbox"],  # -P: import nothing from the current folder
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        start_new_session=True,  # Ctrl-C is for this process, which ends the child when it is done with it
-    )
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "rag.load.sandbox"],  # -P: import nothing from the current folder
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            start_new_session=True,  # Ctrl-C is for this process, which ends the child when it is done with it
+        )
+    except OSError as error:
+        raise StoreError(
+            f"The process that reads files cannot be started: {error.strerror}. "
+            "Free memory or open files, then sync again."
+        ) from None
 
 
 def _write(stream: IO[bytes], *parts: bytes) -> None:
