@@ -9,7 +9,7 @@ from pathlib import Path
 from rag.config import Settings
 from rag.errors import FootnoteError, InputError, StoreError
 from rag.index import POINTER
-from rag.ledger import FILE_NAME, Ledger
+from rag.ledger import FILE_NAME, Ledger, is_library
 from rag.lock import Lock
 from rag.status import open_reader
 
@@ -28,11 +28,12 @@ def back_up(settings: Settings, file: Path) -> dict[str, int]:
     ledger = open_reader(settings.library)
     part = file.with_name(file.name + ".part")
     try:
-        part.unlink(missing_ok=True)
-        try:
-            ledger.backup(part)
-        except StoreError as error:
-            raise InputError(f"{file} cannot be written: {error}") from None
+        if damage := ledger.damage("quick_check"):
+            raise StoreError(
+                f"The library is damaged ({damage[0]}): a backup of it would be too. See `footnote doctor`."
+            )
+        part.write_bytes(b"")
+        ledger.backup(part)
         _to_disk(part)
         part.rename(file)
         _to_disk(file.parent)
@@ -81,8 +82,8 @@ def remove_leftovers(library: Path) -> None:
 
 def _make_ready(work: Path, file: Path) -> None:
     try:
-        if (work / FILE_NAME).stat().st_size == 0:
-            raise StoreError("it is empty")
+        if not is_library(work / FILE_NAME):
+            raise StoreError("it holds no library")
         ledger = Ledger(work, check=True)
     except FootnoteError as error:
         raise InputError(f"{file} is no backup that can be used: {error}") from None

@@ -56,7 +56,8 @@ def _checks(ledger: LedgerReader, index: CountedIndex | None, embedder: Embedder
     faults = {name: count for name, count in count_faults(ledger).items() if count}
     found = ", ".join(f"{count} {name}" for name, count in faults.items()) + restore if faults else "none is missing"
     yield StoreCheck("vectors and words", not faults, found)
-    yield _embedder_check(ledger, embedder)
+    if not wrong and not faults:  # else there is nothing sound to compare with
+        yield _embedder_check(ledger, embedder)
     if index is not None:
         yield _index_check(ledger, index)
     waiting = leftovers(ledger)

@@ -85,7 +85,7 @@ class Sync:
         self._passages = 0
         self._done = 0
         self._total = 0
-        self._renamed: dict[str, str] = {}  # new names of files, and their old ones
+        self._moved: dict[str, str] = {}  # files, and the one that is gone whose content they have
         self._seen: dict[str, str] = {}  # content, and the first file that has it
         self._batch: dict[str, _Work] = {}
 
@@ -100,18 +100,18 @@ class Sync:
         pages = self._ledger.web_pages()
         gone = known.keys() - {file.source for file in found} - pages.keys()
         gone = {source for source in gone if known[source].reason != REMOVED}
-        self._renamed = self._find_renamed(found, known, gone)
-        lost = sorted(gone - set(self._renamed.values()))
+        self._moved = self._find_moved(found, known, gone)
+        lost = sorted(gone - set(self._moved.values()))
         if not prune:
             _refuse_mass_deletion(folder, set(lost), set(self._ledger.active_files()) - pages.keys())
         self._warn_of_little_space(found, known)
         with self._ledger.transaction():
             for source in lost:
                 self._ledger.retire(source)
-        self._seen = {record.digest: source for source, record in known.items() if record.reason == REMOVED}
+        self._seen = {_content(record.digest): source for source, record in known.items() if record.reason == REMOVED}
         report = self._work_through([*found, *_as_files(pages)], known)
         with self._ledger.transaction():
-            for source in self._renamed.values():  # what is there under the new name could not be indexed
+            for source in self._moved.values():  # what is there under the new name could not be indexed
                 self._ledger.retire(source)
         self._ledger.collect()
         return replace(report, removed=tuple(sorted(gone)))
@@ -120,7 +120,7 @@ class Sync:
         """Index one web page that the ledger holds, and nothing else."""
         known = self._ledger.files()
         self._seen = {
-            record.digest: source
+            _content(record.digest): source
             for source, record in known.items()
             if source != address and (record.state == "indexed" or record.reason == REMOVED)
         }
@@ -148,19 +148,21 @@ class Sync:
         self._index_batch()
         return SyncReport(tuple(indexed), tuple(problems["skipped"]), tuple(problems["failed"]), (), unchanged)
 
-    def _find_renamed(
+    def _find_moved(
         self, found: Iterable[FoundFile], known: Mapping[str, FileRecord], gone: Iterable[str]
     ) -> dict[str, str]:
-        """Return the new files that have the content of files that are gone, and the old names of these."""
-        wanted = {_content(known[source]): source for source in gone if known[source].state == "indexed"}
-        renamed: dict[str, str] = {}
+        """Return the files that hold now what files that are gone held, and the names of these."""
+        wanted = {_content(known[source].digest): source for source in gone if known[source].state == "indexed"}
+        moved: dict[str, str] = {}
         for file in found if wanted else ():
-            if file.source not in known and file.problem is None:
+            record = known.get(file.source)
+            untouched = record is not None and file.signature and file.signature == record.signature
+            if file.problem is None and not (record and untouched and record.state == "indexed"):
                 with contextlib.suppress(Unloadable):
-                    content = hashlib.sha256(read(file, self._max_bytes)).hexdigest()
+                    content = _content(record.digest) if record and untouched else _sha256(read(file, self._max_bytes))
                     if old := wanted.pop(content, None):
-                        renamed[file.source] = old
-        return renamed
+                        moved[file.source] = old
+        return moved
 
     def _warn_of_little_space(self, found: Iterable[FoundFile], known: Mapping[str, FileRecord]) -> None:
         new = sum(file.size for file in found if file.source not in known)
@@ -181,7 +183,7 @@ class Sync:
             untouched = known and file.signature and file.signature == known.signature and self._made_here(known)
             data, charset = (None, None) if untouched else self._read(file)
             content = known.digest if known and data is None else self._digest(data or b"", charset)
-            if twin := self._seen.get(content):
+            if twin := self._seen.get(_content(content)):
                 return self._put_aside(file, known, content, Unloadable("skipped", _SAME + twin), twin)
             was_twin = known is not None and (known.reason or "").startswith(_SAME)
             if known and known.digest == content and not was_twin:
@@ -190,8 +192,8 @@ class Sync:
             work = self._prepare(file, record, (data, charset) if data is not None else None)
         except Unloadable as problem:
             return self._put_aside(file, known, "" if problem.passing else content, problem)
-        self._seen[content] = file.source
-        if old := self._renamed.pop(file.source, None):
+        self._seen[_content(content)] = file.source
+        if old := self._moved.pop(file.source, None):
             work.replaced[old] = None
         return work
 
@@ -201,7 +203,7 @@ class Sync:
         if record != known:
             self._ledger.record(record)
         if record.state == "indexed":
-            self._seen[record.digest] = record.source
+            self._seen[_content(record.digest)] = record.source
         return record
 
     def _prepare(self, file: FoundFile, record: FileRecord, read: tuple[bytes, str | None] | None) -> _Work:
@@ -210,6 +212,10 @@ class Sync:
         data, charset = read or self._read(file)
         try:
             articles = self._load(file.source, data, charset)
+            if not articles:
+                raise Unloadable("skipped", "empty: no text in it")
+            if len({article.id for article in articles}) < len(articles):
+                raise Unloadable("failed", "two of its articles have the same name")
             return _Work(record, tuple((article, self._cut(article)) for article in articles), None)
         except (Unloadable, FootnoteError):
             raise
@@ -222,7 +228,7 @@ class Sync:
         return (page.data, page.charset) if page else (read(file, self._max_bytes), None)
 
     def _digest(self, data: bytes, charset: str | None) -> str:
-        return f"{self._recipe}:{hashlib.sha256(data).hexdigest()}" + (f":{charset}" if charset else "")
+        return f"{self._recipe}:{_sha256(data)}" + (f":{charset}" if charset else "")
 
     def _made_here(self, known: FileRecord) -> bool:
         return known.digest.startswith(self._recipe + ":")
@@ -282,9 +288,13 @@ class Sync:
         self._progress(Progress(self._done, self._total, self._passages))
 
 
-def _content(record: FileRecord) -> str:
-    """Return the digest of a file's bytes alone."""
-    return record.digest.partition(":")[2]
+def _content(digest: str) -> str:
+    """Return the part of a file's digest that depends on its bytes alone."""
+    return digest.partition(":")[2]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _as_files(pages: Mapping[str, str]) -> list[FoundFile]:

@@ -42,7 +42,6 @@ OWNERS = {
     "tokenizers": ["rag.embed"],
     "sqlite3": ["rag.ledger.database"],
     "fcntl": ["rag.lock"],
-    "bs4": ["rag.load.html"],
     "markdown_it": ["rag.load.markdown", "ui.render"],
     "nh3": ["ui.render"],
     "yaml": ["rag.load.markdown"],

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.load import load
 from rag.load.boilerplate import mark_boilerplate
 from rag.types import BlockKind
-from tests.articles import evidence, kinds
+from tests.articles import evidence, kinds, load_one
 
 BODY: tuple[BlockKind, str] = ("text", "The bridge at Ostvik was opened in 1931. It is 412 metres long.")
 
@@ -27,7 +26,7 @@ def test_a_real_page_loses_its_byline_disclaimer_and_empty_list_and_nothing_else
     evaluation_data: Callable[[str], Path],
 ) -> None:
     path = evaluation_data("articles") / "meta-third-party-partnerships.txt"
-    article = load(path.name, path.read_bytes())
+    article = load_one(path.name, path.read_bytes())
     left_out = [text for kind, text in kinds(article) if kind == "boilerplate"]
     assert left_out[:2] == ["Deep News", "08/23"]
     assert left_out[2].startswith("免责声明")
@@ -143,7 +142,7 @@ def test_an_article_on_the_subject_is_not_swallowed(subject: str) -> None:
         f"The first book on {subject} was printed in 1710. It sold 300 copies.\n\n"
         f"Nobody has counted {subject} since.\n"
     )
-    article = load("a.txt", text.encode())
+    article = load_one("a.txt", text.encode())
     assert len(evidence(article)) == 3
     assert not [text for kind, text in kinds(article) if kind == "boilerplate"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.errors import Unloadable
-from rag.load.document import Document, RawBlock, to_article
+from rag.load.document import PAGE, Document, RawBlock, to_article
 from rag.text import clean
 from tests.articles import assert_canonical
 
@@ -115,3 +117,61 @@ def test_the_language_is_that_of_the_evidence_not_of_the_notices_around_it() -> 
         ]
     )
     assert to_article(document, "a.txt").language == "en"
+
+
+# ---------------------------------------------------------------- pages
+
+_PIECES = st.lists(st.sampled_from([PAGE, "a", "b c", " ", "\n", "茶", "\u2028", "\x01", "\r\n"]), max_size=12).map(
+    "".join
+)
+_PAGED = st.lists(
+    st.builds(RawBlock, st.sampled_from(["title", "heading", "text", "boilerplate"]), _PIECES, st.booleans()),
+    max_size=8,
+)
+
+
+@settings(deadline=None)
+@given(_PAGED)
+def test_every_character_is_on_the_page_that_it_was_written_on(raw: list[RawBlock]) -> None:
+    raw = [*raw, RawBlock("text", "end")]
+    article = to_article(Document(raw), "a.pdf")
+    assert_canonical(article)
+    assert PAGE not in article.text
+    written = "".join(block.text for block in raw)
+    assert len(article.pages) == written.count(PAGE)
+    assert list(article.pages) == sorted(article.pages)
+    page, expected = 0, []
+    for char in clean(written.replace(PAGE, "\ue000")):
+        if char == "\ue000":
+            page += 1
+        elif not char.isspace():
+            expected.append((char, page))
+    assert [
+        (char, bisect_right(article.pages, at)) for at, char in enumerate(article.text) if not char.isspace()
+    ] == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "text", "pages"),
+    [
+        (["\fOne.", "\fTwo."], "One.\n\nTwo.", (0, 6)),
+        (["\fOne\f runs on."], "One runs on.", (0, 3)),
+        (["\f\fTwo.", "\f\f\fFive."], "Two.\n\nFive.", (0, 0, 6, 6, 6)),
+        (["\fOne.", "\f \n", "\fThree."], "One.\n\nThree.", (0, 6, 6)),
+        (["\fOne.\f", "Two."], "One.\n\nTwo.", (0, 4)),
+        (["\fOne.", "\f", "\f"], "One.", (0, 4, 4)),
+        (["\f  One.  \f  Two.  "], "One.    Two.", (0, 6)),
+        (["One."], "One.", ()),
+    ],
+)
+def test_pages_begin_in_front_of_their_first_character(texts: list[str], text: str, pages: tuple[int, ...]) -> None:
+    article = to_article(Document([RawBlock("text", item) for item in texts]), "a.pdf")
+    assert (article.text, article.pages) == (text, pages)
+
+
+def test_a_part_is_named_in_source_and_id_and_gives_the_title_where_there_is_none() -> None:
+    document = Document([RawBlock("text", "The bridge is long.")])
+    whole, part, other = (to_article(document, "a.jsonl", name) for name in (None, "3", "4"))
+    assert [article.source for article in (whole, part, other)] == ["a.jsonl", "a.jsonl#3", "a.jsonl#4"]
+    assert len({article.id for article in (whole, part, other, to_article(document, "a.jsonl#3"))}) == 4
+    assert [article.title for article in (whole, part)] == ["a", "3"]

@@ -49,7 +49,9 @@ def add(settings: Settings, options: argparse.Namespace) -> int:
     with _open(settings) as library, progress_bar() as show:
         report = library.owner.add(options.address, show)
     _print_report(report, options)
-    return _INPUT_ERROR if report.failed or report.skipped else 0
+    # To take a file back syncs the folder: what becomes of other files is no answer to this command.
+    bad = [source for source, _ in (*report.failed, *report.skipped) if source == options.address or "://" in source]
+    return _INPUT_ERROR if bad else 0
 
 
 def remove(settings: Settings, options: argparse.Namespace) -> int:

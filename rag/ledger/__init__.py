@@ -5,9 +5,9 @@ version is staged beside the old one and published by one transaction. Vectors a
 embedded, so equal text is never embedded twice, whatever file or version it is in.
 """
 
-from rag.ledger.database import FILE_NAME
+from rag.ledger.database import FILE_NAME, is_library
 from rag.ledger.read import FileRecord, LedgerReader, WebPage
 from rag.ledger.schema import SCHEMA_VERSION
 from rag.ledger.write import Ledger, Staged
 
-__all__ = ["FILE_NAME", "SCHEMA_VERSION", "FileRecord", "Ledger", "LedgerReader", "Staged", "WebPage"]
+__all__ = ["FILE_NAME", "SCHEMA_VERSION", "FileRecord", "Ledger", "LedgerReader", "Staged", "WebPage", "is_library"]

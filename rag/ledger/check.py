@@ -14,14 +14,20 @@ def wrong_texts(ledger: LedgerReader) -> Iterator[str]:
         ((source, content_hash, text),) = ledger._all(
             "SELECT source, content_hash, text FROM articles WHERE key = ?", (key,)
         )
-        passages = ledger._all('SELECT start, "end", text, sentences FROM passages WHERE article_key = ?', (key,))
-        whole = "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest() == content_hash
-        exact = all(text[start:end] == words for start, end, words, _ in passages)
-        inside = all(
-            start <= span.start < span.end <= end for start, end, _, column in passages for span in spans(column)
-        )
-        if not (whole and exact and inside and passages):
+        try:
+            sound = _is_sound(ledger, key, content_hash, text)
+        except (ValueError, TypeError):  # a damaged page can hold anything
+            sound = False
+        if not sound:
             yield source
+
+
+def _is_sound(ledger: LedgerReader, key: int, content_hash: str, text: str) -> bool:
+    passages = ledger._all('SELECT start, "end", text, sentences FROM passages WHERE article_key = ?', (key,))
+    whole = "sha256:" + hashlib.sha256(text.encode("utf-8")).hexdigest() == content_hash
+    exact = all(text[start:end] == words for start, end, words, _ in passages)
+    inside = all(start <= span.start < span.end <= end for start, end, _, column in passages for span in spans(column))
+    return bool(passages) and whole and exact and inside
 
 
 def count_faults(ledger: LedgerReader) -> dict[str, int]:

@@ -11,11 +11,22 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rag.errors import BusyError, StoreError
+from rag.errors import BusyError, InputError, StoreError
 from rag.ledger.schema import SCHEMA_VERSION, script_from
 
 FILE_NAME = "ledger.sqlite3"
 _BUSY_SECONDS = 10
+
+
+def is_library(file: Path) -> bool:
+    """Whether a file is a library of some version; it is not changed."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+            return bool(version) and {"meta", "files", "articles", "passages", "vectors"} <= tables
+    except sqlite3.Error:
+        return False
 
 
 class Database:
@@ -80,10 +91,12 @@ class Database:
         return [] if found == ["ok"] else found
 
     def backup(self, file: Path) -> None:
-        """Write a copy of the whole library, as it is at one moment, to a file that is not there yet."""
-        with self._lock, self._errors(), contextlib.closing(sqlite3.connect(file)) as copy:
-            self._db.backup(copy)
-            copy.execute("PRAGMA synchronous = EXTRA")
+        """Write a copy of the whole library, as it is at one moment, to a file. Raises InputError where it cannot."""
+        try:
+            with self._lock, contextlib.closing(sqlite3.connect(file)) as copy:
+                self._db.backup(copy)
+        except sqlite3.Error as error:
+            raise InputError(f"{file} cannot be written: {error}. Free space, or name another file.") from None
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

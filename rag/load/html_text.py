@@ -27,14 +27,14 @@ _NOT_SHOWN = frozenset(
 _NOT_SHOWN_CLASSES = frozenset({"sr-only", "visually-hidden", "screen-reader-text", "mw-editsection"})
 _WHOLE = frozenset({"html", "body"})  # often hidden until a script has run
 _OF_SITES = frozenset({"form", "iframe", "nav", "script"})
-_NUMBER_NIL = r"\s*:\s*0*\.?0+(?:px|em|rem|pt|%)?\s*(?:;|!|\Z)"
+_NUMBER_NIL = r"\s*:\s*(?:0++(?:\.0*+)?|\.0++)(?:px|em|rem|pt|%)?\s*+(?:;|!|\Z)"
 _HIDDEN = re.compile(
     rf"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|font-size{_NUMBER_NIL}|(?:text-indent|left|top)\s*:\s*-\d{{4}}",
     re.IGNORECASE,
 )
 _TRANSPARENT = re.compile(rf"opacity{_NUMBER_NIL}", re.IGNORECASE)
-_WHITE = r"(?:white|transparent|#fff(?:fff)?|rgba?\(\s*255\s*,\s*255\s*,\s*255\b.*)"
-_WHITE_STYLE = re.compile(rf"(?<![\w-])color\s*:\s*{_WHITE}\s*(?:;|!|\Z)", re.IGNORECASE)
+_WHITE = r"(?:white|transparent|#fff(?:fff)?|rgba?\(\s*255\s*,\s*255\s*,\s*255\b[^;]*+)"
+_WHITE_STYLE = re.compile(rf"(?<![\w-])color\s*:\s*{_WHITE}\s*+(?:;|!|\Z)", re.IGNORECASE)
 _WHITE_COLOUR = re.compile(rf"\s*{_WHITE}\s*\Z", re.IGNORECASE)
 # Characters nobody sees that spell out text: tags (but for those that make the flag of a country) and long runs
 # of joiners and variation selectors.
@@ -51,8 +51,8 @@ _CELL_LENGTH = 500  # a cell of several paragraphs and more characters than thes
 class Piece:
     """A run of text between the borders of blocks.
 
-    `owner` is the block element around it; `linked` counts its characters inside links; `faint` is text that has
-    the colour of the paper.
+    `owner` is the block element around it, `cell` the table cell; `linked` counts the characters inside links that
+    lead away; `faint` is text that is there but cannot be seen: transparent, or in the colour of the paper.
     """
 
     text: str

@@ -38,11 +38,11 @@ _ENDS = {
 }
 _PARAGRAPH = frozenset({"p"})
 _NO_ATTRIBUTES: dict[str, str] = {}  # of most elements; never written to
-_LOOK = 200  # open elements looked at for the one that a tag ends
+_LOOK = 100  # open elements looked at for the one that a tag ends
 
-_TAG = re.compile(
-    r"""<(/?)([a-zA-Z][^\s/>]*+)((?:[^>"'=]++|=\s*+(?:"[^"]*"|'[^']*')?|["'])*+)>""",
-)
+_OPENS = re.compile(r"</?[a-zA-Z]")
+_TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*+)((?:[^>"'=]++|=\s*+(?:"[^"]*"|'[^']*')?|["'])*+)>""")
+_PLAIN_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)([^>]*+)>")
 _ATTRIBUTE = re.compile(r"""([^\s=>"'/][^\s=>/]*+)(?:\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s>]*)))?""")
 _COMMENT_END = re.compile(r"--!?>")
 
@@ -61,49 +61,68 @@ class Element:
 
 def parse_markup(markup: str) -> Element:
     """Return the root of the tree, an element without a name; no markup is refused."""
-    builder = _Builder()
-    at, last = 0, markup.rfind(">")
-    while (opens := markup.find("<", at)) >= 0 and opens < last:
-        if opens > at:
-            builder.text(html.unescape(markup[at:opens]))
-        at = _read_tag(builder, markup, opens)
-    rest = markup[at:].partition("<!--")[0]  # no tag ends any more
-    builder.text(html.unescape(rest))
-    return builder.root
+    return _Reader(markup).read()
 
 
-def _read_tag(builder: _Builder, markup: str, at: int) -> int:
-    """Read the tag, comment or stray character at a "<" and return where it ends."""
-    if match := _TAG.match(markup, at):
-        name = match.group(2).lower()
-        if match.group(1):
-            builder.end(name)
+class _Reader:
+    """Cuts markup into tags and text. What it looks for in vain up to the end, it never looks for again."""
+
+    def __init__(self, markup: str) -> None:
+        self._markup = markup
+        self._builder = _Builder()
+        self._tag = _TAG
+        self._endless: set[str] = set()  # raw elements of which no end tag is ahead
+
+    def read(self) -> Element:
+        markup, builder = self._markup, self._builder
+        at, last = 0, markup.rfind(">")
+        while (opens := markup.find("<", at)) >= 0 and opens < last:
+            if opens > at:
+                builder.text(html.unescape(markup[at:opens]))
+            at = self._read_tag(opens)
+        builder.text(html.unescape(markup[at:].partition("<!--")[0]))  # no tag ends any more
+        return builder.root
+
+    def _read_tag(self, at: int) -> int:
+        """Read the tag, comment or stray character at a "<" and return where it ends."""
+        markup = self._markup
+        if _OPENS.match(markup, at):
+            match = self._tag.match(markup, at)
+            if match is None:  # a quotation mark is missing: what follows has no end behind it
+                self._tag = _PLAIN_TAG
+                match = self._tag.match(markup, at)
+            if match is not None:
+                return self._take_tag(match)
+        if markup.startswith("<!--", at):
+            end = _COMMENT_END.search(markup, at + 2)
+            return end.end() if end else len(markup)
+        if markup[at + 1 : at + 2] in ("!", "?", "/"):
+            return markup.find(">", at) + 1
+        self._builder.text("<")
+        return at + 1
+
+    def _take_tag(self, match: re.Match[str]) -> int:
+        slash, name, given = match.groups()
+        name = name.lower()
+        if slash:
+            self._builder.end(name)
             return match.end()
-        given = match.group(3)
         empty = given.endswith("/") or name in _VOID
-        builder.start(name, _attributes(given) if given else _NO_ATTRIBUTES, empty)
-        return match.end() if empty or name not in _RAW else _read_raw(builder, markup, match.end(), name)
-    if markup.startswith("<!--", at):
-        end = _COMMENT_END.search(markup, at + 2)
-        return end.end() if end else len(markup)
-    if markup.startswith("<![CDATA[", at) and (closes := markup.find("]]>", at)) >= 0:
-        return closes + len("]]>")
-    if markup[at + 1 : at + 2] in ("!", "?", "/"):
-        closes = markup.find(">", at)
-        return closes + 1 if closes >= 0 else len(markup)
-    builder.text("<")
-    return at + 1
+        self._builder.start(name, _attributes(given) if given else _NO_ATTRIBUTES, empty)
+        return match.end() if empty or name not in _RAW else self._read_raw(match.end(), name)
 
-
-def _read_raw(builder: _Builder, markup: str, at: int, name: str) -> int:
-    """Read what is not markup, up to the end tag of its element, and return where that begins."""
-    closes = builder.find_end(markup, at, name)
-    if closes is None:
-        builder.end(name)
-        return len(markup) if name in _SWALLOWS_THE_REST else at
-    content = markup[at:closes]
-    builder.text(html.unescape(content) if name in _HAS_REFERENCES else content)
-    return closes
+    def _read_raw(self, at: int, name: str) -> int:
+        """Read what is not markup, up to the end tag of its element, and return where that begins."""
+        end = None
+        if name not in self._endless:
+            end = re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE).search(self._markup, at)
+        if end is None:
+            self._endless.add(name)
+            self._builder.end(name)
+            return len(self._markup) if name in _SWALLOWS_THE_REST else at
+        content = self._markup[at : end.start()]
+        self._builder.text(html.unescape(content) if name in _HAS_REFERENCES else content)
+        return end.start()
 
 
 def _attributes(given: str) -> dict[str, str]:
@@ -121,7 +140,6 @@ class _Builder:
         self.root = Element("", {}, None)
         self._open = [self.root]
         self._count: Counter[str] = Counter()
-        self._endless: set[str] = set()  # raw elements of which no end tag is ahead
 
     def text(self, text: str) -> None:
         if text:
@@ -168,12 +186,3 @@ class _Builder:
         for element in self._open[at:]:
             self._count[element.name] -= 1
         del self._open[at:]
-
-    def find_end(self, markup: str, at: int, name: str) -> int | None:
-        """Return where the end tag of a raw element begins, None where there is none."""
-        if name in self._endless:
-            return None
-        if match := re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE).search(markup, at):
-            return match.start()
-        self._endless.add(name)
-        return None

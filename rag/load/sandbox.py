@@ -24,6 +24,7 @@ _WAIT_SECONDS = 60  # the same on a busy machine
 _LONGEST_REPLY = 500_000_000
 _OPEN_FILES = 64
 _DYING_SECONDS = 5
+_BROKEN = "breaks its parser"
 # The child gets none of this process's environment but what Python itself needs: no keys.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "LD_LIBRARY_PATH")
 
@@ -53,15 +54,18 @@ class Sandbox:
                     continue
                 raise Unloadable("failed", dead.reason, passing=dead.passing) from None
             break
-        if "articles" in reply:
-            return tuple(_article(values) for values in reply["articles"])
-        raise Unloadable(reply["state"], reply["reason"])
+        if "articles" not in reply:
+            raise Unloadable("skipped" if reply.get("state") == "skipped" else "failed", str(reply.get("reason")))
+        try:
+            return tuple(_article(values, file) for values in reply["articles"])
+        except (TypeError, ValueError, KeyError, AttributeError):
+            raise Unloadable("failed", _BROKEN) from None
 
     def close(self) -> None:
         """End the child, if there is one."""
         child, self._child, self._used = self._child, None, False
         if child is not None:
-            child.kill()
+            _kill(child)
             child.communicate()
 
     def _ask(self, file: str, data: bytes, charset: str | None) -> dict[str, Any]:
@@ -72,7 +76,7 @@ class Sandbox:
 
         def stop() -> None:
             late.set()
-            child.kill()
+            _kill(child)
 
         # A killed child ends every read and write below.
         watch = threading.Timer(_WAIT_SECONDS, stop)
@@ -80,6 +84,8 @@ class Sandbox:
         try:
             _write(child.stdin, json.dumps([file, charset]).encode(), data)
             reply: dict[str, Any] = json.loads(_read(child.stdout))
+            if not isinstance(reply, dict) or not reply.keys() & {"articles", "state"}:
+                raise ValueError("a reply of this shape is none of ours")
         except (OSError, EOFError, ValueError):
             with contextlib.suppress(subprocess.TimeoutExpired):  # unless it still runs, and writes what it should not
                 child.wait(_DYING_SECONDS)
@@ -88,7 +94,7 @@ class Sandbox:
                 raise _DeadError(f"takes longer than {_SECONDS} s to be read") from None
             if ended_by == signal.SIGKILL:  # not by us: by whoever looks after the memory of this machine
                 raise _DeadError("the process that read it was killed; sync again", passing=True) from None
-            raise _DeadError("breaks its parser") from None
+            raise _DeadError(_BROKEN) from None
         except BaseException:  # a reply that nobody waits for must not become that to the next request
             self.close()
             raise
@@ -126,6 +132,11 @@ def _start() -> subprocess.Popen[bytes]:
         ) from None
 
 
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)  # it leads a group of its own, with whatever it started
+
+
 def _write(stream: IO[bytes], *parts: bytes) -> None:
     for part in parts:
         stream.write(len(part).to_bytes(8, "big"))
@@ -147,10 +158,11 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
     return data
 
 
-def _article(values: dict[str, Any]) -> Article:
+def _article(values: dict[str, Any], file: str) -> Article:
     del values["id"], values["content_hash"]  # they follow from the others
     values["blocks"] = tuple(Block(*block) for block in values["blocks"])
-    return Article(**values | {"pages": tuple(values["pages"]), "notes": tuple(values["notes"])})
+    # The name is ours: a parser that a file took over cannot speak for another file.
+    return Article(**values | {"file": file, "pages": tuple(values["pages"]), "notes": tuple(values["notes"])})
 
 
 # ---------------------------------------------------------------- the child
