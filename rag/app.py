@@ -60,7 +60,7 @@ class Footnote:
         self._ledger: LedgerReader
         folder = settings.library
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # articles may be nobody else's business
             self._lock = Lock(folder)
         except (BusyError, ReadOnlyError) as refusal:
             self._refusal = refusal

@@ -82,8 +82,8 @@ class Owner:
         """
         with self._work:
             known = self._ledger.files().get(source)
-            if known is None:
-                raise InputError(f"{source} is not in the library. `footnote status --verbose` lists what is.")
+            if known is None or (known.state == "skipped" and known.reason != REMOVED):
+                raise InputError(self._why_not_there(source, known))
             self._ledger.retire(source, FileRecord(source, "skipped", REMOVED, "", known.digest))
             self._ledger.collect()
             self.rebuild()
@@ -92,6 +92,14 @@ class Owner:
                 with self._ledger.transaction():
                     self._ledger.drop_web_page(source)
                     self._ledger.retire(source)
+
+    def _why_not_there(self, source: str, known: FileRecord | None) -> str:
+        if known is not None:
+            return f"{source} is not in the library: {known.reason}."
+        if any(source == about.source for about in self._ledger.sources()):
+            file = source.rpartition("#")[0]
+            return f"{source} is one article of several: change {file}, or remove {file} whole."
+        return f"{source} is not in the library. `footnote status --verbose` lists what is."
 
     def rebuild(self, progress: Callable[[int, int], None] = lambda _done, _total: None) -> int:
         """Build the vector index anew from the ledger; returns how many vectors are in it. Nothing is embedded."""

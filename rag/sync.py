@@ -24,6 +24,7 @@ from rag.types import Article, Embedder, Matrix, Passage, Progress, SyncReport
 _log = logging.getLogger(__name__)
 _BATCH_PASSAGES = 128  # of one switch to new versions
 _BATCH_FILES = 64
+_NOTES = 1000  # of files without work, kept in one transaction: each one waits for the disk
 _ADD_PASSAGES = 5000
 _MANY = 10  # more files than these, and a larger share than that, do not vanish without being asked about
 _MANY_SHARE = 0.3
@@ -88,6 +89,7 @@ class Sync:
         self._moved: dict[str, str] = {}  # files, and the one that is gone whose content they have
         self._seen: dict[str, str] = {}  # content, and the first file that has it
         self._batch: dict[str, _Work] = {}
+        self._notes: list[FileRecord] = []  # of files of which only the state is new
 
     def run(self, folder: Path, *, prune: bool = False) -> SyncReport:
         """Read what is new or changed, publish it, and take out what is gone.
@@ -100,7 +102,7 @@ class Sync:
         pages = self._ledger.web_pages()
         gone = known.keys() - {file.source for file in found} - pages.keys()
         gone = {source for source in gone if known[source].reason != REMOVED}
-        self._moved = self._find_moved(found, known, gone)
+        self._moved = self._find_moved([*found, *_as_files(pages)], known, gone)
         lost = sorted(gone - set(self._moved.values()))
         if not prune:
             _refuse_mass_deletion(folder, set(lost), set(self._ledger.active_files()) - pages.keys())
@@ -144,6 +146,8 @@ class Sync:
                 unchanged += 1
             else:
                 problems[outcome.state].append((file.source, outcome.reason))
+            if len(self._notes) >= _NOTES:
+                self._index_batch()
             self._report()
         self._index_batch()
         return SyncReport(tuple(indexed), tuple(problems["skipped"]), tuple(problems["failed"]), (), unchanged)
@@ -159,7 +163,9 @@ class Sync:
             untouched = record is not None and file.signature and file.signature == record.signature
             if file.problem is None and not (record and untouched and record.state == "indexed"):
                 with contextlib.suppress(Unloadable):
-                    content = _content(record.digest) if record and untouched else _sha256(read(file, self._max_bytes))
+                    content = (
+                        _content(record.digest) if record and untouched else _content(self._digest(*self._read(file)))
+                    )
                     if old := wanted.pop(content, None):
                         moved[file.source] = old
         return moved
@@ -201,7 +207,7 @@ class Sync:
         """Note that a file is as it was."""
         record = replace(known, signature=signature)
         if record != known:
-            self._ledger.record(record)
+            self._notes.append(record)
         if record.state == "indexed":
             self._seen[_content(record.digest)] = record.source
         return record
@@ -246,17 +252,20 @@ class Sync:
             return record
         if known and twin in self._batch:  # answers until its twin does
             self._batch[twin].replaced[file.source] = record
-        elif problem.state == "skipped":
+        elif problem.state == "skipped" and known and known.state != "skipped":
             self._ledger.retire(file.source, record)
         else:
-            self._ledger.record(record)
+            self._notes.append(record)
         return record
 
     def _index_batch(self) -> None:
         batch, self._batch = self._batch, {}
-        if not batch:
+        notes, self._notes = self._notes, []
+        if not batch and not notes:
             return
         with self._ledger.transaction():
+            for record in notes:
+                self._ledger.record(record)
             staged = [self._stage(work) for work in batch.values()]
         missing: dict[str, Passage] = {}
         for version in staged:

@@ -129,6 +129,7 @@ class Probe:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is no verdict on the index
             )
             if folder.is_dir() and not _swollen(folder)
             else None

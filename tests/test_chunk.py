@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from rag.chunk import chunk
 from rag.embed import MiniLMEmbedding
 from rag.errors import Unloadable
-from rag.load.document import Document, to_article
+from rag.load.document import PAGE, Document, RawBlock, to_article
 from rag.load.markdown import parse_markdown
 from rag.load.text import parse_text
 from rag.text import clean
@@ -233,3 +234,43 @@ def test_a_line_of_a_megabyte_takes_time_in_proportion(embedder: MiniLMEmbedding
 
     small = seconds(100_000)
     assert seconds(1_000_000) < 40 * small + 1  # in proportion: 10 times; squared: 100 times
+
+
+# ---------------------------------------------------------------- pages
+
+
+@thorough
+@given(articles(), SIZES, st.data())
+def test_a_passage_knows_the_page_of_each_of_its_sentences(article: Article, size: int, data: st.DataObject) -> None:
+    def count(texts: Sequence[str]) -> list[int]:
+        return [len(text) // 4 for text in texts]
+
+    assert all(passage.pages == () for passage in chunk(article, count, size))
+    begins = sorted(data.draw(st.lists(st.integers(0, len(article.text)), min_size=1, max_size=8)))
+    article = replace(article, pages=tuple(begins))
+    for passage in chunk(article, count, size):
+        for span in passage.sentences:
+            assert passage.page(span) == (bisect_right(article.pages, span.start) or None)
+        assert all(article.pages[number - 1] == start for start, number in passage.pages)
+
+
+def test_a_passage_over_a_page_break_names_the_page_that_each_sentence_begins_on(embedder: MiniLMEmbedding) -> None:
+    raw = [
+        RawBlock("text", f"{PAGE}The bridge is long. It is{PAGE} old. It rusts."),
+        RawBlock("text", f"{PAGE}{PAGE}End it."),
+    ]
+    (passage,) = chunk(to_article(Document(raw), "a.pdf"), embedder.count_tokens, 256)
+    assert [(passage.quote(span), passage.page(span)) for span in passage.sentences] == [
+        ("The bridge is long.", 1),
+        ("It is old.", 1),
+        ("It rusts.", 2),
+        ("End it.", 4),
+    ]
+
+
+def test_pages_do_not_change_how_an_article_is_cut(embedder: MiniLMEmbedding) -> None:
+    text = "Rust was found in a cable. " * 60
+    plain = to_article(Document([RawBlock("text", text)]), "a.pdf")
+    paged = to_article(Document([RawBlock("text", text.replace("found", f"found{PAGE}"))]), "a.pdf")
+    cut = [chunk(article, embedder.count_tokens, 64) for article in (plain, paged)]
+    assert [passage.id for passage in cut[0]] == [passage.id for passage in cut[1]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -190,3 +192,22 @@ def test_every_citation_is_used_and_quotes_its_passage_word_for_word(parts: list
         passage = found.hits[item.evidence_n - 1].passage
         assert Span(item.start, item.end) in passage.sentences
         assert passage.quote(Span(item.start, item.end)) == item.quote
+
+
+# ---------------------------------------------------------------- pages
+
+
+def test_a_citation_names_the_page_that_its_words_begin_on() -> None:
+    passage = replace(FIRST.passage, pages=((3, 2), (24, 3)))
+    found = evidence("question", replace(FIRST, passage=passage), SECOND)
+    cited = cite(pointing((1, Span(10, 23)), (1, Span(24, 41)), (2, Span(0, 17))), found, same)
+    assert [item.page for item in cited.citations] == [2, 3, None]
+    (item,) = cite(draft("Another sentence [1].", found), found, same).citations
+    assert (item.quote, item.page) == ("Another sentence.", 3)
+
+
+def test_the_words_before_the_first_page_are_on_none() -> None:
+    passage = replace(FIRST.passage, pages=((20, 1),))
+    found = evidence("question", replace(FIRST, passage=passage))
+    cited = cite(pointing((1, Span(10, 23)), (1, Span(24, 41))), found, same)
+    assert [item.page for item in cited.citations] == [None, 1]

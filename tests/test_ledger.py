@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import sqlite3
 import subprocess
@@ -10,6 +11,8 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.errors import BusyError, StoreError
-from rag.ledger import FILE_NAME, SCHEMA_VERSION, FileRecord, Ledger, LedgerReader, Staged
+from rag.ledger import FILE_NAME, SCHEMA_VERSION, FileRecord, Ledger, LedgerReader, Staged, WebPage
+from rag.ledger.check import count_faults, leftovers
+from rag.ledger.schema import UPGRADES
 from rag.text import index_terms, question_terms
 from rag.types import Article, Block, Passage, PassageVectors, Span, article_id, digest
 
@@ -572,3 +577,216 @@ def test_a_second_writer_is_told_that_the_first_is_busy(
         assert ledger.get("fact") == "new"
     finally:
         other.close()
+
+
+# ---------------------------------------------------------------- an older schema
+
+SCHEMA_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE files (
+    source TEXT PRIMARY KEY,
+    state TEXT NOT NULL CHECK (state IN ('indexed', 'skipped', 'failed')),
+    reason TEXT, signature TEXT NOT NULL, digest TEXT NOT NULL,
+    CHECK ((state = 'indexed') = (reason IS NULL))
+) STRICT;
+CREATE TABLE articles (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    article_id TEXT NOT NULL, version INTEGER NOT NULL,
+    active INTEGER NOT NULL DEFAULT 0 CHECK (active IN (0, 1)),
+    digest TEXT NOT NULL,
+    source TEXT NOT NULL, title TEXT NOT NULL, published TEXT, author TEXT, language TEXT, url TEXT,
+    visibility TEXT NOT NULL, content_hash TEXT NOT NULL, text TEXT NOT NULL, blocks TEXT NOT NULL,
+    UNIQUE (article_id, version)
+) STRICT;
+CREATE UNIQUE INDEX one_active_version ON articles (article_id) WHERE active = 1;
+CREATE INDEX not_active ON articles (key) WHERE active = 0;
+CREATE TABLE passages (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    article_key INTEGER NOT NULL REFERENCES articles (key) ON DELETE CASCADE,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    text TEXT NOT NULL, context TEXT NOT NULL, sentences TEXT NOT NULL, vector_key TEXT NOT NULL
+) STRICT;
+CREATE INDEX passages_of_article ON passages (article_key);
+CREATE INDEX passages_of_vector ON passages (vector_key);
+CREATE TABLE vectors (key TEXT PRIMARY KEY, passage BLOB NOT NULL, sentences BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE VIRTUAL TABLE lexical USING fts5 (context, body, tokenize = "unicode61 remove_diacritics 0 tokenchars '.'");
+CREATE VIRTUAL TABLE lexical_terms USING fts5vocab (lexical, row);
+PRAGMA user_version = 1;
+"""
+KEPT = {  # the columns of schema 1
+    "meta": "key, value",
+    "files": "source, state, reason, signature, digest",
+    "articles": "key, article_id, version, active, digest, source, title, published, author, language, url, "
+    "visibility, content_hash, text, blocks",
+    "passages": 'row, article_key, start, "end", text, context, sentences, vector_key',
+    "vectors": "key, passage, sentences",
+    "lexical": "rowid, context, body",
+}
+
+
+def shape(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return the columns of every table and index of a database, in the order of their names."""
+    with closing(sqlite3.connect(file)) as db:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")]
+        columns = {name: sorted(row[1:] for row in db.execute(f"PRAGMA table_info({name})")) for name in names}
+        indexes = {name: [row[1:] for row in db.execute(f"PRAGMA index_info({name})")] for name in names}
+    return {name: columns[name] or [(row[-1],) for row in indexes[name]] for name in sorted(names)}
+
+
+@pytest.fixture
+def old(ledger: Ledger, tmp_path: Path) -> Path:
+    """A folder with a library of schema 1 that holds what `ledger` holds."""
+    put(ledger, "a.md", "Old bridge.", "Old river.")
+    put(ledger, "b.md", "茶叶 tower.")
+    stage(ledger, "a.md", "New bridge.")
+    ledger.put("articles_folder", "../articles")
+    ledger.record(FileRecord("c.md", "skipped", "empty", "", "x"))
+    folder = tmp_path / "old"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / FILE_NAME)) as db:
+        db.executescript(SCHEMA_1)
+        db.execute("ATTACH ? AS now", (str(ledger.path),))
+        for table, columns in KEPT.items():
+            db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM now.{table}")
+        db.commit()
+    return folder
+
+
+def test_a_library_of_the_first_schema_is_upgraded_when_its_owner_opens_it(ledger: Ledger, old: Path) -> None:
+    for _ in range(2):
+        with closing(Ledger(old, check=True)) as upgraded:
+            assert upgraded.damage() == []
+            assert upgraded._all("PRAGMA user_version") == [(SCHEMA_VERSION,)]
+            assert list(upgraded.all_articles()) == list(ledger.all_articles())
+            assert upgraded.active_rows() == ledger.active_rows()
+            assert (upgraded.files(), upgraded.sources()) == (ledger.files(), ledger.sources())
+            assert found(upgraded, "bridg") == ["Old bridge."]
+            assert (upgraded.web_pages(), upgraded.get("articles_folder")) == ({}, "../articles")
+    assert shape(old / FILE_NAME) == shape(ledger.path)
+
+
+def test_an_upgraded_library_publishes_and_retires_as_any_other(ledger: Ledger, old: Path) -> None:
+    with closing(Ledger(old)) as upgraded:
+        put(upgraded, "a.md", "New bridge.")
+        upgraded.retire("b.md")
+        upgraded.collect()
+        assert texts(upgraded) == ["New bridge."]
+        assert not any(count_faults(upgraded).values())
+        assert leftovers(upgraded) == 0
+
+
+def test_a_library_of_an_older_schema_is_not_upgraded_by_who_only_reads(old: Path) -> None:
+    before = (old / FILE_NAME).read_bytes()
+    with pytest.raises(StoreError, match=r"older Footnote.*footnote sync"):
+        LedgerReader(old, readonly=True)
+    assert (old / FILE_NAME).read_bytes() == before
+
+
+def test_an_upgrade_that_fails_leaves_the_older_library_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(UPGRADES, 1, UPGRADES[1] + "INSERT INTO nowhere VALUES (1);")
+        with pytest.raises(StoreError, match="nowhere"):
+            Ledger(old)
+    with closing(sqlite3.connect(old / FILE_NAME)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    with closing(Ledger(old)) as upgraded:
+        assert len(texts(upgraded)) == 3
+
+
+def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db:
+        db.execute("CREATE TABLE bookmarks (address TEXT)")
+        db.commit()
+    before = (tmp_path / FILE_NAME).read_bytes()
+    try:
+        with pytest.raises(StoreError):
+            Ledger(tmp_path).close()
+    finally:
+        assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+# ---------------------------------------------------------------- pages, parts, web pages, copies, traces
+
+
+def test_pages_parts_and_notes_come_back_whole(ledger: Ledger) -> None:
+    plain, passages = article("a.pdf", "The bridge is long.", "The river is deep.")
+    whole = replace(plain, part="3 茶", pages=(0, 0, 21, 39), notes=("page 1 has no text", "“doubt”"))
+    (first, second) = (
+        replace(passage, article_id=whole.id, pages=pages)
+        for passage, pages in zip(passages, [((0, 2),), ((21, 3),)], strict=True)
+    )
+    staged = ledger.stage("a.pdf", "d", [(whole, (first, second), ["k1", "k2"])])
+    embed(ledger, staged)
+    ledger.publish(staged, indexed("a.pdf"))
+    assert ledger.articles_of("a.pdf") == [whole]
+    assert [item.passage for item in ledger.passages(staged.rows).values()] == [first, second]
+    assert ledger.sources()[0].source == "a.pdf#3 茶"
+
+
+def test_a_web_page_comes_back_as_it_was_fetched_and_its_digest_tells_every_change(ledger: Ledger) -> None:
+    address = "https://example.org/x"
+    seen = set()
+    for page in (WebPage(address, "utf-8", b"\0a"), WebPage(address, None, b"\0a"), WebPage(address, None, b"")):
+        ledger.put_web_page(page)
+        assert ledger.web_page(address) == page
+        seen.add(ledger.web_pages()[address])
+    assert len(seen) == 3
+    ledger.drop_web_page(address)
+    assert (ledger.web_page(address), ledger.web_pages()) == (None, {})
+
+
+def test_a_copy_is_the_library_as_it_is_and_sound(ledger: Ledger, tmp_path: Path) -> None:
+    put(ledger, "a.md", "Old bridge.")
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    ledger.backup(copy / FILE_NAME)
+    put(ledger, "a.md", "New bridge.")
+    with closing(LedgerReader(copy, readonly=True)) as reader:
+        assert texts(reader) == found(reader, "bridg") == ["Old bridge."]
+        assert reader.damage() == reader.damage("quick_check") == []
+
+
+def test_what_is_removed_and_compacted_is_nowhere_in_the_file(ledger: Ledger) -> None:
+    secret = " ".join(f"quixotic{i}" for i in range(2000))
+    put(ledger, "a.md", "Old bridge.")
+    put(ledger, "secret.md", secret, "Another zanzibar.")
+    assert b"quixotic1999" in ledger.path.read_bytes()
+    ledger.retire("secret.md")
+    ledger.collect()
+    assert secret.encode() not in ledger.path.read_bytes()  # its text is overwritten at once
+    ledger.compact()
+    data = ledger.path.read_bytes().lower()
+    assert b"quixotic" not in data
+    assert b"zanzibar" not in data
+    assert texts(ledger) == found(ledger, "bridg") == ["Old bridge."]
+
+
+def test_damage_says_what_is_wrong_with_the_file(ledger: Ledger) -> None:
+    put(ledger, "a.md", "Old bridge.")
+    assert ledger.damage() == []
+    with closing(sqlite3.connect(ledger.path)) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, '(file)', '(title)') WHERE name = 'articles_of_file'")
+        db.commit()
+    with closing(LedgerReader(ledger.path.parent, readonly=True)) as reader:
+        assert "articles_of_file" in " ".join(reader.damage())
+
+
+def test_a_library_opened_before_a_fork_is_refused_after_it(ledger: Ledger) -> None:
+    put(ledger, "a.md", "Old bridge.")
+    here, there = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            texts(ledger)
+            os.write(there, b"read it")
+        except StoreError as error:
+            os.write(there, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(there)
+    os.waitpid(child, 0)
+    said = os.read(here, 1000)
+    os.close(here)
+    assert b"before this process was forked" in said
+    assert texts(ledger) == ["Old bridge."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.errors import BusyError, StoreError
+from rag.errors import BusyError, ReadOnlyError, StoreError
 from rag.lock import FILE_NAME, Lock, owner_pid
 
 HOLDER = """
@@ -177,3 +178,35 @@ def test_a_library_without_folder_or_with_a_folder_for_a_lock_is_refused(tmp_pat
 def test_others_on_the_machine_cannot_read_or_hold_the_lock_file(tmp_path: Path) -> None:
     Lock(tmp_path).release()
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
+
+
+# ---------------------------------------------------------------- how the holder before ended
+
+
+def test_a_lock_knows_whether_the_holder_before_died_with_it(tmp_path: Path, hold: Callable[[], Holder]) -> None:
+    first = Lock(tmp_path)
+    assert not first.abandoned
+    first.release()
+    second = Lock(tmp_path)
+    assert not second.abandoned
+    second.release()
+    holder = hold()
+    holder.kill()
+    holder.wait()
+    third = Lock(tmp_path)
+    assert third.abandoned
+    third.release()
+    fourth = Lock(tmp_path)
+    assert not fourth.abandoned
+    fourth.release()
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_library_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(path: object, *_: object) -> int:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("rag.lock.os.open", refuse)
+    with pytest.raises(ReadOnlyError, match=r"cannot be written: .* or use another --library"):
+        Lock(tmp_path)
+    assert owner_pid(tmp_path) is None

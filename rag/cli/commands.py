@@ -40,7 +40,7 @@ def sync(settings: Settings, options: argparse.Namespace) -> int:
             report = library.sync(show, prune=options.prune)
         _print_report(report, options)
         if options.watch:
-            _watch(library, options)
+            _watch(library, options, report)
     return _INPUT_ERROR if report.failed else 0
 
 
@@ -207,7 +207,7 @@ def _sync_quietly(library: Footnote) -> None:
         note(f"not indexed: {source}: {reason}")
 
 
-def _watch(library: Footnote, options: argparse.Namespace) -> None:
+def _watch(library: Footnote, options: argparse.Namespace, last: SyncReport) -> None:
     """Sync whenever the folder changes, until the program is told to stop; each report with news is printed."""
     from watchfiles import watch
 
@@ -218,12 +218,15 @@ def _watch(library: Footnote, options: argparse.Namespace) -> None:
             for _ in watch(library.articles, watch_filter=None, rust_timeout=_WATCH_MS, yield_on_timeout=True):
                 with progress_bar() as show:
                     report = library.sync(show, prune=options.prune)
-                if report.indexed or report.removed or report.failed:
+                news = (report.skipped, report.failed) != (last.skipped, last.failed)
+                if report.indexed or report.removed or news:
                     _print_report(report, options, indent=None)
-                said = None
+                said, last = None, report
             return
         except (InputError, FileNotFoundError) as error:  # the folder is away, or much of it: it may come back
-            if str(error) != said:
-                said = str(error)
+            away = f"The articles folder {library.articles} does not exist. Bring it back."
+            trouble = str(error) if isinstance(error, InputError) else said or away
+            if trouble != said:
+                said = trouble
                 note(f"footnote: {said}")
             time.sleep(_AWAY_SECONDS)

@@ -68,6 +68,8 @@ class Database:
                 f"{self.path} was written by a newer Footnote (schema {version}, this one reads {SCHEMA_VERSION}). "
                 "Upgrade Footnote, or use another --library."
             )
+        if version == 0 and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            raise StoreError(f"{self.path} is a database of something else. Move it away, or use another --library.")
         if readonly:
             if version == 0:  # its owner is just about to make it
                 raise self._absent()

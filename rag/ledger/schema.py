@@ -45,9 +45,8 @@ CREATE TABLE passages (
 CREATE INDEX passages_of_article ON passages (article_key);
 CREATE INDEX passages_of_vector ON passages (vector_key);
 
-CREATE TABLE vectors (
-    key TEXT PRIMARY KEY, passage BLOB NOT NULL, sentences BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+-- With row numbers: rows of many kilobytes in the order of their keys make a tree that is slow to read and to grow.
+CREATE TABLE vectors (key TEXT PRIMARY KEY, passage BLOB NOT NULL, sentences BLOB NOT NULL) STRICT;
 
 -- Web pages that were added, as they came: they have no file in the folder to be read from again.
 CREATE TABLE web_pages (
@@ -70,6 +69,10 @@ UPDATE articles SET file = source;
 CREATE INDEX articles_of_file ON articles (file);
 ALTER TABLE passages ADD COLUMN pages TEXT NOT NULL DEFAULT '[]';
 CREATE TABLE web_pages (address TEXT PRIMARY KEY, charset TEXT, digest TEXT NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE TABLE new_vectors (key TEXT PRIMARY KEY, passage BLOB NOT NULL, sentences BLOB NOT NULL) STRICT;
+INSERT INTO new_vectors SELECT key, passage, sentences FROM vectors;
+DROP TABLE vectors;
+ALTER TABLE new_vectors RENAME TO vectors;
 """,
 }
 

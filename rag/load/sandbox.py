@@ -32,7 +32,7 @@ _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONDONTWRITE
 class Sandbox:
     """Parses files in a child process with limits on memory, processor time and time; starts it when it is needed.
 
-    The child writes no files and ends with this process. One file at a time.
+    The child can write nothing to files and ends with this process. One file at a time.
     """
 
     def __init__(self) -> None:
@@ -212,7 +212,11 @@ def _serve() -> None:
             data = _read(requests)
         except EOFError:
             return
-        _write(replies, json.dumps(_reply(file, data, charset)).encode())
+        try:
+            reply = json.dumps(_reply(file, data, charset)).encode()
+        except MemoryError:
+            reply = b'{"state": "out of memory"}'
+        _write(replies, reply)
 
 
 if __name__ == "__main__":
