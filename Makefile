@@ -8,7 +8,7 @@ export UV_LINK_MODE := copy
 # Without .pyc files every start of the program costs seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run install install-dev chromium test check format bench requirements clean
+.PHONY: help run install install-dev chromium test check format bench bench-scale requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ format: install-dev ## format the code
 
 bench: install-dev ## measure speed, write the table to bench/ and print it
 	$(BIN)/python -m tests.bench
+
+bench-scale: install-dev ## the same for a library of 100,000 passages
+	$(BIN)/python -m tests.bench --scale
 
 requirements: | $(BIN)/uv ## pin the dependencies again, with hashes and without download addresses
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header pyproject.toml -o requirements.txt

@@ -18,7 +18,7 @@ def open_reader(library: Path) -> LedgerReader:
         with contextlib.suppress(BusyError, ReadOnlyError):  # an owner that lives rolls back itself
             lock = Lock(library)
             try:
-                Ledger(library).close()
+                Ledger(library, check=lock.abandoned).close()
             finally:
                 lock.release()
     return LedgerReader(library, readonly=True)

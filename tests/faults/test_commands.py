@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from rag.lock import Lock
 from tests.faults.world import QUESTIONS, SUMMARY, State, World, article, check_between, check_final, check_paid, needs
 
 ADDRESS = "http://mills.example/gustav"
@@ -88,18 +87,6 @@ def test_a_change_of_embedder_that_is_killed_is_not_done_or_done_and_goes_on_whe
     fresh, _, _ = world.start("first")
     check_final(last, world.run(fresh, "sync", ["look", QUESTIONS], embedder=embedder)["result"][-1])
     check_paid(log)
-
-
-@pytest.mark.xfail(strict=True, reason="a sync collects what a change of embedder, or an interrupted sync, has staged")
-def test_a_change_of_embedder_that_was_killed_is_not_paid_again_though_the_old_one_synced_meanwhile(
-    world: World,
-) -> None:
-    place, _ = synced(world)
-    new = {"embedder": "tiny-other", "re_embed": True, "log": place / "paid"}
-    assert killed(world, place, "sync", die=["rag.index.VectorIndex.switch", "before"], **new)
-    world.run(place, "sync")
-    world.run(place, "sync", **new)
-    check_paid(place / "paid")
 
 
 def test_a_sync_that_was_killed_is_not_paid_again_though_a_page_was_added_meanwhile(world: World) -> None:
@@ -274,15 +261,3 @@ def test_after_a_kill_in_a_commit_commands_that_only_read_work(world: World, com
     place, _, _ = with_hot_journal(world)
     answer = world.run(place, [command, *([str(place / "saved")] if command == "backup" else [])])
     assert "error" not in answer["result"][-1], answer["result"][-1]["message"]
-
-
-@needs("strace")
-@pytest.mark.xfail(strict=True, reason="who rolls back empties the lock file, and the next owner checks nothing")
-def test_a_library_whose_owner_was_killed_is_checked_by_the_next_though_its_status_was_asked_meanwhile(
-    world: World,
-) -> None:
-    place, _, _ = with_hot_journal(world)
-    world.run(place, ["status"])
-    lock = Lock(place / "library")
-    lock.release()
-    assert lock.abandoned

@@ -106,7 +106,18 @@ def test_a_library_on_a_read_only_disk_answers_with_a_notice_and_refuses_to_be_c
 @needs("root")
 def test_a_library_of_somebody_else_answers_with_a_notice_and_refuses_to_be_changed(apart: World) -> None:
     place, before, _ = apart.start("mixed")
+    (place / "library").chmod(0o755)
     _answers_and_refuses(apart, place, before, uid=65534)
+
+
+@needs("root")
+@pytest.mark.xfail(strict=True, reason="whether a file exists cannot be told in a folder that is closed")
+def test_a_library_that_is_closed_to_this_user_is_refused_with_what_to_do(apart: World) -> None:
+    place, _, _ = apart.start("mixed")
+    (place / "library").chmod(0o700)
+    answer = apart.run(place, ["answers", QUESTIONS[0]], raw=True, uid=65534)
+    assert "traceback" not in answer["result"]
+    assert error_of(answer) in ("StoreError 5", "ReadOnlyError 5")
 
 
 def _answers_and_refuses(world: World, place: Path, before: State, **options: int) -> None:

@@ -62,7 +62,7 @@ class Server:
         self._process.stdin.write(json.dumps(request, default=str) + "\n")
         self._process.stdin.flush()
         answer: State = json.loads(self._process.stdout.readline())
-        if isinstance(answer.get("result"), dict):
+        if isinstance(answer.get("result"), dict) and not request.get("raw"):
             raise AssertionError(answer["result"]["traceback"])
         return answer
 
