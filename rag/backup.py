@@ -53,7 +53,7 @@ def restore(settings: Settings, file: Path) -> Path | None:
     if not file.is_file():
         raise InputError(f"There is no backup {file}.")
     folder = settings.library
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = Lock(folder)
     work = folder / _WORK_FOLDER
     try:

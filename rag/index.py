@@ -120,6 +120,7 @@ class VectorIndex:
             self._probe.stop()
         if self._chroma:
             self._chroma.close()
+            self._sweep()
 
     def _sweep(self) -> None:
         """Drop the folders that the ledger does not point to: only outside a transaction that could still fail."""

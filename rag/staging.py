@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from rag.ledger import Ledger
 from rag.types import Embedder, Passage, digest
 
-_EMBED_PASSAGES = 32  # kept at once: about a second's work, so that is all a cut costs, and progress shows
+_EMBED_PASSAGES = 64  # kept at once: about a second of work, so that is all a cut costs, and progress shows
 
 
 def recipe_key(recipe: str, fingerprint: str) -> str:

@@ -22,7 +22,7 @@ from rag.staging import embed_missing, recipe_key, vector_key
 from rag.types import Article, Embedder, Matrix, Passage, Progress, SyncReport
 
 _log = logging.getLogger(__name__)
-_BATCH_PASSAGES = 128  # of one switch to new versions
+_BATCH_PASSAGES = 256  # of one switch to new versions
 _BATCH_FILES = 64
 _NOTES = 1000  # of files without work, kept in one transaction: each one waits for the disk
 _ADD_PASSAGES = 5000

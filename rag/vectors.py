@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -185,7 +188,20 @@ def _limit_files(folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
+def _end_with_parent() -> None:
+    """End this process when the one that started it has: the next owner may be writing to the folder."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
+    _end_with_parent()
     _limit_files(Path(sys.argv[1]))
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(f"{_probe(Path(sys.argv[1]))}\n")

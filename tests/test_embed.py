@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag import embed
+from rag import embed, minilm
 from rag.embed import DIMENSION, MAX_TOKENS, MiniLMEmbedding
 from rag.errors import StoreError, UsageError
 from rag.types import Passage, Span
@@ -187,6 +187,11 @@ def test_threads_do_not_disturb_each_other(embedder: MiniLMEmbedding) -> None:
 # ---------------------------------------------------------------- the model's files
 
 
+def documented() -> bytes:
+    """Return the model with a description: another file, so its own graph is run."""
+    return embed._builtin_files()[0].read_bytes() + b"\x32\x05other"
+
+
 @pytest.fixture
 def model_folder(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that makes a folder with the built-in files, or others in their place; None leaves one out."""
@@ -213,13 +218,34 @@ def test_the_same_files_in_a_folder_are_the_same_embedder(
     assert np.array_equal(other.embed_question("tea"), embedder.embed_question("tea"))
 
 
+@pytest.mark.parametrize("integers", [True, False], ids=["integers", "floats"])
+def test_the_fast_graph_gives_the_vectors_of_the_files_own(
+    model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, integers: bool
+) -> None:
+    if integers and not embed._exact_integers():
+        pytest.skip("this processor cuts sums of integers")
+    monkeypatch.setattr(embed, "_exact_integers", lambda: integers)
+    fast, own = MiniLMEmbedding(), MiniLMEmbedding(model_folder(model=documented()))
+    for text in TEXTS:
+        assert float(fast.embed_question(text) @ own.embed_question(text)) >= 0.99999
+    for one, other in zip(fast.embed_passages(PASSAGES), own.embed_passages(PASSAGES), strict=True):
+        assert cosines([one.passage], [other.passage]).min() >= 0.99999
+        assert cosines(one.sentences, other.sentences).min() >= 0.9999
+
+
+def test_a_processor_that_cuts_sums_of_integers_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, inputs, exact = minilm.integer_product()
+    cut = exact // 2  # what x86 without VNNI returns, but for rounding
+    monkeypatch.setattr(embed, "integer_product", lambda: (graph, inputs, cut))
+    assert not embed._exact_integers()
+
+
 @pytest.mark.parametrize("file", ["model", "tokenizer"])
 def test_another_file_is_another_embedder(
     embedder: MiniLMEmbedding, model_folder: Callable[..., Path], file: str
 ) -> None:
-    model, tokenizer = embed._builtin_files()
-    documented = model.read_bytes() + b"\x32\x05other"  # a field of its own in the ONNX format: the description
-    changes = {"model": documented} if file == "model" else {"tokenizer": tokenizer.read_bytes() + b"\n"}
+    tokenizer = embed._builtin_files()[1]
+    changes = {"model": documented()} if file == "model" else {"tokenizer": tokenizer.read_bytes() + b"\n"}
     assert MiniLMEmbedding(model_folder(**changes)).fingerprint != embedder.fingerprint
 
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rag.errors import BusyError, InputError, StoreError
+from rag.errors import BusyError, InputError, ReadOnlyError, StoreError
 from rag.ledger.schema import SCHEMA_VERSION, script_from
 
 FILE_NAME = "ledger.sqlite3"
@@ -39,8 +39,11 @@ class Database:
     def __init__(self, folder: Path, *, readonly: bool = False, check: bool = False) -> None:
         self.path = folder / FILE_NAME
         self._lock = threading.RLock()
-        if readonly and not self.path.exists():
-            raise self._absent()
+        try:
+            if readonly and not self.path.exists():
+                raise self._absent()
+        except PermissionError:
+            raise ReadOnlyError(f"{folder} is closed to this user. Give it access, or use another --library.") from None
         self._writes = 0
         self._pid = os.getpid()
         with self._errors():
@@ -122,6 +125,10 @@ class Database:
     def _unusable(self, error: object) -> StoreError:
         if "disk is full" in str(error):
             return StoreError(f"No space is left for {self.path}. Free some and run `footnote sync` again.")
+        if "disk I/O error" in str(error):
+            return StoreError(f"{self.path} cannot be read or written: {error}. Check its disk, then try again.")
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
+            return StoreError(f"{self.path} was left in the middle of a write. Its owner must open it once.")
         if "readonly" in str(error):
             return StoreError(f"{self.path} cannot be written. Give this user write access, or use another --library.")
         return StoreError(

@@ -111,7 +111,6 @@ def test_a_library_of_somebody_else_answers_with_a_notice_and_refuses_to_be_chan
 
 
 @needs("root")
-@pytest.mark.xfail(strict=True, reason="whether a file exists cannot be told in a folder that is closed")
 def test_a_library_that_is_closed_to_this_user_is_refused_with_what_to_do(apart: World) -> None:
     place, _, _ = apart.start("mixed")
     (place / "library").chmod(0o700)
