@@ -253,7 +253,7 @@ def test_an_index_killed_while_it_writes_its_files_answers_as_before_or_is_built
         rebuilt += last["index"] != ["1"]
         shutil.rmtree(place)
     SUMMARY.add(kills_in_index_files=kills)
-    SUMMARY.lines.append(f"of {kills} kills while the index wrote its files, {rebuilt} made it be built again")
+    SUMMARY.lines.append(f"{kills} kills while the index wrote its files; it was built anew {rebuilt} times")
     assert kills
 
 
