@@ -25,6 +25,19 @@ SAMPLES = ROOT / "docs_store"
 _DATA = Path(os.environ.get("EVALUATION_DATA", ROOT.parent / "shared"))
 
 
+class NoProbe:
+    """Takes every index for sound: the child process that looks is tested elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self._there = folder.is_dir()
+
+    def stop(self) -> None:
+        """Nothing was started."""
+
+    def sound(self, _expected: int) -> bool:
+        return self._there
+
+
 @contextmanager
 def held(library: Path) -> Iterator[subprocess.Popen[str]]:
     """Let another process own a library while the block runs."""
@@ -82,6 +95,13 @@ def _one_sandbox(monkeypatch: pytest.MonkeyPatch, _sandbox: Sandbox) -> None:
 @pytest.fixture(scope="session")
 def embedder() -> MiniLMEmbedding:
     return MiniLMEmbedding()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, embedder: MiniLMEmbedding) -> None:
+    """Open libraries without loading the model again and without a look at their index in another process."""
+    monkeypatch.setattr("rag.index.Probe", NoProbe)
+    monkeypatch.setattr("rag.app.MiniLMEmbedding", lambda _folder: embedder)
 
 
 @pytest.fixture

@@ -22,25 +22,12 @@ from rag.fetch import Page
 from rag.ledger import FILE_NAME, Ledger
 from rag.ledger.check import leftovers
 from rag.sync import REMOVED
-from tests.conftest import ROOT, held
+from tests.conftest import ROOT, NoProbe, held
 from tests.faults.tiny import TinyEmbedding
 
 Run = Callable[..., tuple[int, str, str]]
 ADDRESS = "https://example.org/river"
 GUARD_SECONDS = 60  # nothing below takes so long unless it hangs
-
-
-class _NoProbe:
-    """Takes every index for sound: the child process that looks is tested elsewhere."""
-
-    def __init__(self, folder: Path) -> None:
-        self._there = folder.is_dir()
-
-    def stop(self) -> None:
-        pass
-
-    def sound(self, _expected: int) -> bool:
-        return self._there
 
 
 @pytest.fixture
@@ -52,7 +39,7 @@ def run(
     embedder: MiniLMEmbedding,
 ) -> Run:
     """Return a function that runs a command on the library and gives exit code, stdout and stderr."""
-    monkeypatch.setattr("rag.index.Probe", _NoProbe)
+    monkeypatch.setattr("rag.index.Probe", NoProbe)
     monkeypatch.setattr("rag.app.MiniLMEmbedding", lambda _folder: embedder)
     page = Page(ADDRESS, b"<p>The river Elva is 97 kilometres long. It freezes.</p>", None, "text/html")
     monkeypatch.setattr("rag.fetch.fetch_page", lambda _address: page)
@@ -266,9 +253,9 @@ import sys, time
 import rag.app, rag.cli.commands, rag.index
 from rag.cli import main
 from tests.faults.tiny import TinyEmbedding
-from tests.test_cli_upkeep import _NoProbe
+from tests.conftest import NoProbe
 rag.app.MiniLMEmbedding = TinyEmbedding
-rag.index.Probe = _NoProbe
+rag.index.Probe = NoProbe
 rag.cli.commands._AWAY_SECONDS = 0.1
 rag.cli.commands._WATCH_MS = 1000
 """

@@ -20,23 +20,7 @@ Open = Callable[..., Footnote]
 CHECKS = ["ledger file", "texts and passages", "vectors and words", "embedder", "vector index", "old versions"]
 
 
-class _NoProbe:
-    """Takes every index for sound: the child process that looks is tested elsewhere."""
-
-    def __init__(self, folder: Path) -> None:
-        self._there = folder.is_dir()
-
-    def stop(self) -> None:
-        pass
-
-    def sound(self, _expected: int) -> bool:
-        return self._there
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch, embedder: MiniLMEmbedding) -> None:
-    monkeypatch.setattr("rag.index.Probe", _NoProbe)
-    monkeypatch.setattr("rag.app.MiniLMEmbedding", lambda _folder: embedder)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from rag.fetch import Page
 from rag.ledger.check import count_faults, leftovers
 from rag.sync import REMOVED
 from rag.types import Passage, PassageVectors
+from tests.conftest import NoProbe
 from tests.faults.tiny import EMBEDDERS, TinyEmbedding
 
 Open = Callable[..., Footnote]
@@ -22,23 +23,10 @@ ADDRESS = "https://example.org/river"
 OTHERS = ["tiny-other", "tiny-wide"]
 
 
-class _NoProbe:
-    """Takes every index for sound: the child process that looks is tested elsewhere."""
-
-    def __init__(self, folder: Path) -> None:
-        self._there = folder.is_dir()
-
-    def stop(self) -> None:
-        pass
-
-    def sound(self, _expected: int) -> bool:
-        return self._there
-
-
 @pytest.fixture
 def open_with(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Footnote]:
     """Return a function that opens the library with one of the embedders that cost nothing."""
-    monkeypatch.setattr("rag.index.Probe", _NoProbe)
+    monkeypatch.setattr("rag.index.Probe", NoProbe)
 
     def open_(name: str, *, library: str = "library", re_embed: bool = False, max_tokens: int = 64) -> Footnote:
         monkeypatch.setattr("rag.app.MiniLMEmbedding", EMBEDDERS[name])
