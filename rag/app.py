@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from rag.quality import QualityReport
 
 
+_CHECKED_BYTES = 100_000_000  # a smaller ledger is looked through at every opening: tens of milliseconds
+
+
 def open_library(
     settings: Settings | None = None,
     *,
@@ -206,7 +209,8 @@ class Footnote:
                 f"{file} is missing, though there is {traces[0].name} of it. Bring back a backup with "
                 f"`footnote restore FILE`, or move {folder} away to begin a new library."
             )
-        return Ledger(folder, check=self._lock.abandoned)
+        small = not file.exists() or file.stat().st_size < _CHECKED_BYTES
+        return Ledger(folder, check=small or self._lock.abandoned)
 
 
 def _bound_folder(ledger: LedgerReader, settings: Settings) -> Path:

@@ -96,7 +96,7 @@ class Archive:
             raise _over_limit(f"more than {MAX_ENTRIES:,} files in it")
         try:
             self._zip = zipfile.ZipFile(BytesIO(data))
-        except (zipfile.BadZipFile, ValueError, OverflowError, struct.error, NotImplementedError) as error:
+        except (zipfile.BadZipFile, ValueError, OverflowError, struct.error, RuntimeError) as error:
             raise Unloadable("failed", "damaged: the end of the file is missing or broken") from error
         entries = self._zip.infolist()
         _check_entries(entries)
