@@ -7,18 +7,20 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import rag.cli
 from rag.app import Footnote, open_library
 from rag.config import Settings
 from rag.embed import MiniLMEmbedding
 from rag.ledger import Ledger
 from rag.load.sandbox import Sandbox
+from rag.types import Passage, PassageVectors
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "docs_store"
@@ -36,6 +38,19 @@ class NoProbe:
 
     def sound(self, _expected: int) -> bool:
         return self._there
+
+
+def record_embedding(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets the text of every passage that is embedded from now on."""
+    seen: list[str] = []
+    original = MiniLMEmbedding.embed_passages
+
+    def recording(self: MiniLMEmbedding, passages: Sequence[Passage]) -> list[PassageVectors]:
+        seen.extend(passage.text for passage in passages)
+        return original(self, passages)
+
+    monkeypatch.setattr(MiniLMEmbedding, "embed_passages", recording)
+    return seen
 
 
 @contextmanager
@@ -102,6 +117,28 @@ def quick(monkeypatch: pytest.MonkeyPatch, embedder: MiniLMEmbedding) -> None:
     """Open libraries without loading the model again and without a look at their index in another process."""
     monkeypatch.setattr("rag.index.Probe", NoProbe)
     monkeypatch.setattr("rag.app.MiniLMEmbedding", lambda _folder: embedder)
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The text of every passage that is embedded from now on."""
+    return record_embedding(monkeypatch)
+
+
+@pytest.fixture
+def run(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs a command on a fresh library and gives exit code, stdout and stderr."""
+
+    def call(*arguments: str, library: str = "library", articles: Path = folder) -> tuple[int, str, str]:
+        places = ("--library", str(tmp_path / library), "--articles", str(articles))
+        try:
+            code = rag.cli.main([*arguments, *places])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture

@@ -17,22 +17,6 @@ from tests.provider import Provider, Scripted, error, serving, words
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return a function that runs a command on a fresh library and gives exit code, stdout and stderr."""
-
-    def call(*arguments: str, library: str = "library", articles: Path = folder) -> tuple[int, str, str]:
-        places = ("--library", str(tmp_path / library), "--articles", str(articles))
-        try:
-            code = main([*arguments, *places])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
 def test_ask_syncs_first_and_prints_the_contract(run: Run) -> None:
     code, out, err = run("ask", "How long is the bridge at Ostvik?", "--json")
     answer = json.loads(out)

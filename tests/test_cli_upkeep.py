@@ -17,12 +17,11 @@ from typing import Any
 import pytest
 
 from rag.cli import main
-from rag.embed import MiniLMEmbedding
 from rag.fetch import Page
 from rag.ledger import FILE_NAME, Ledger
 from rag.ledger.check import leftovers
 from rag.sync import REMOVED
-from tests.conftest import ROOT, NoProbe, held
+from tests.conftest import ROOT, held
 from tests.faults.tiny import TinyEmbedding
 
 Run = Callable[..., tuple[int, str, str]]
@@ -31,29 +30,11 @@ GUARD_SECONDS = 60  # nothing below takes so long unless it hangs
 
 
 @pytest.fixture
-def run(
-    folder: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    embedder: MiniLMEmbedding,
-) -> Run:
-    """Return a function that runs a command on the library and gives exit code, stdout and stderr."""
-    monkeypatch.setattr("rag.index.Probe", NoProbe)
-    monkeypatch.setattr("rag.app.MiniLMEmbedding", lambda _folder: embedder)
+def run(run: Run, quick: None, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same without a wait, and with one page on the web."""
     page = Page(ADDRESS, b"<p>The river Elva is 97 kilometres long. It freezes.</p>", None, "text/html")
     monkeypatch.setattr("rag.fetch.fetch_page", lambda _address: page)
-
-    def call(*arguments: str, library: str = "library", articles: Path = folder) -> tuple[int, str, str]:
-        places = ("--library", str(tmp_path / library), "--articles", str(articles))
-        try:
-            code = main([*arguments, *places])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return run
 
 
 def synced(run: Run) -> None:

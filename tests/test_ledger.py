@@ -27,6 +27,7 @@ from rag.ledger.check import count_faults, leftovers
 from rag.ledger.schema import UPGRADES
 from rag.text import index_terms, question_terms
 from rag.types import Article, Block, Passage, PassageVectors, Span, article_id, digest
+from tests.first_schema import FIRST_COLUMNS, FIRST_SCHEMA
 
 DIMENSION = 8
 
@@ -581,48 +582,6 @@ def test_a_second_writer_is_told_that_the_first_is_busy(
 
 # ---------------------------------------------------------------- an older schema
 
-SCHEMA_1 = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE files (
-    source TEXT PRIMARY KEY,
-    state TEXT NOT NULL CHECK (state IN ('indexed', 'skipped', 'failed')),
-    reason TEXT, signature TEXT NOT NULL, digest TEXT NOT NULL,
-    CHECK ((state = 'indexed') = (reason IS NULL))
-) STRICT;
-CREATE TABLE articles (
-    key INTEGER PRIMARY KEY AUTOINCREMENT,
-    article_id TEXT NOT NULL, version INTEGER NOT NULL,
-    active INTEGER NOT NULL DEFAULT 0 CHECK (active IN (0, 1)),
-    digest TEXT NOT NULL,
-    source TEXT NOT NULL, title TEXT NOT NULL, published TEXT, author TEXT, language TEXT, url TEXT,
-    visibility TEXT NOT NULL, content_hash TEXT NOT NULL, text TEXT NOT NULL, blocks TEXT NOT NULL,
-    UNIQUE (article_id, version)
-) STRICT;
-CREATE UNIQUE INDEX one_active_version ON articles (article_id) WHERE active = 1;
-CREATE INDEX not_active ON articles (key) WHERE active = 0;
-CREATE TABLE passages (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    article_key INTEGER NOT NULL REFERENCES articles (key) ON DELETE CASCADE,
-    start INTEGER NOT NULL, "end" INTEGER NOT NULL,
-    text TEXT NOT NULL, context TEXT NOT NULL, sentences TEXT NOT NULL, vector_key TEXT NOT NULL
-) STRICT;
-CREATE INDEX passages_of_article ON passages (article_key);
-CREATE INDEX passages_of_vector ON passages (vector_key);
-CREATE TABLE vectors (key TEXT PRIMARY KEY, passage BLOB NOT NULL, sentences BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE VIRTUAL TABLE lexical USING fts5 (context, body, tokenize = "unicode61 remove_diacritics 0 tokenchars '.'");
-CREATE VIRTUAL TABLE lexical_terms USING fts5vocab (lexical, row);
-PRAGMA user_version = 1;
-"""
-KEPT = {  # the columns of schema 1
-    "meta": "key, value",
-    "files": "source, state, reason, signature, digest",
-    "articles": "key, article_id, version, active, digest, source, title, published, author, language, url, "
-    "visibility, content_hash, text, blocks",
-    "passages": 'row, article_key, start, "end", text, context, sentences, vector_key',
-    "vectors": "key, passage, sentences",
-    "lexical": "rowid, context, body",
-}
-
 
 def shape(file: Path) -> dict[str, list[tuple[object, ...]]]:
     """Return the columns of every table and index of a database, in the order of their names."""
@@ -644,9 +603,9 @@ def old(ledger: Ledger, tmp_path: Path) -> Path:
     folder = tmp_path / "old"
     folder.mkdir()
     with closing(sqlite3.connect(folder / FILE_NAME)) as db:
-        db.executescript(SCHEMA_1)
+        db.executescript(FIRST_SCHEMA)
         db.execute("ATTACH ? AS now", (str(ledger.path),))
-        for table, columns in KEPT.items():
+        for table, columns in FIRST_COLUMNS.items():
             db.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM now.{table}")
         db.commit()
     return folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from rag.fetch import Page
 from rag.ledger import FILE_NAME
 from rag.ledger.check import count_faults, leftovers
 from rag.sync import REMOVED
-from rag.types import Passage, PassageVectors
+from tests.conftest import record_embedding
 
 Open = Callable[..., Footnote]
 RIVER = "<html><title>The river Elva</title><body><p>The river Elva is 97 kilometres long. It freezes in winter.</p>"
@@ -41,19 +41,6 @@ def web(monkeypatch: pytest.MonkeyPatch) -> dict[str, Page]:
 
 def page(text: str = RIVER, url: str = ADDRESS, charset: str | None = "utf-8") -> Page:
     return Page(url, text.encode(charset or "utf-8"), charset, "text/html")
-
-
-def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that gets the text of every passage that is embedded."""
-    seen: list[str] = []
-    original = MiniLMEmbedding.embed_passages
-
-    def recording(self: MiniLMEmbedding, passages: Sequence[Passage]) -> list[PassageVectors]:
-        seen.extend(passage.text for passage in passages)
-        return original(self, passages)
-
-    monkeypatch.setattr(MiniLMEmbedding, "embed_passages", recording)
-    return seen
 
 
 def sources(library: Footnote) -> set[str]:
@@ -91,7 +78,7 @@ def test_a_page_answers_under_its_address_and_stays_through_syncs_and_closing(
         assert "97 kilometres" in answer.text
         library.sync()
     web.clear()
-    paid = embedded(monkeypatch)
+    paid = record_embedding(monkeypatch)
     with open_at() as library:
         report = library.sync()
         assert (report.indexed, report.removed, report.unchanged) == ((), (), 4)
@@ -248,7 +235,7 @@ def test_a_removed_file_stays_out_until_it_is_added_and_costs_one_embedding_then
         assert report.skipped == (("bridge.md", REMOVED),)
         library.owner.remove("bridge.md")
         assert sources(library) == FILES - {"bridge.md"}
-        paid = embedded(monkeypatch)
+        paid = record_embedding(monkeypatch)
         assert library.owner.add("bridge.md").indexed == ("bridge.md",)
         assert len(paid) == 1
         assert sources(library) == FILES
@@ -327,7 +314,7 @@ def test_an_index_built_anew_holds_exactly_what_answers_and_embeds_nothing(
         library.sync()
         assert len(library.owner.index.rows()) == 4
         before = library.ask("How long is the bridge at Ostvik?").to_dict() | {"timings": None}
-        paid = embedded(monkeypatch)
+        paid = record_embedding(monkeypatch)
         steps: list[tuple[int, int]] = []
         assert library.owner.rebuild(lambda *step: steps.append(step)) == 3
         assert (steps, paid) == ([(3, 3)], [])

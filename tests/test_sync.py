@@ -16,31 +16,16 @@ from hypothesis import strategies as st
 from rag import sync as sync_module
 from rag.app import Footnote
 from rag.chunk import chunk
-from rag.embed import MiniLMEmbedding
 from rag.errors import InputError, Unloadable
 from rag.ledger import FileRecord, Ledger, WebPage
 from rag.ledger.check import count_faults, leftovers, wrong_texts
 from rag.load import load as load_file
 from rag.load.document import Document, RawBlock, to_article
 from rag.sync import REMOVED, Load, Sync
-from rag.types import Article, Matrix, Passage, PassageVectors, SyncReport
+from rag.types import Article, Matrix, Passage, SyncReport
 from tests.faults.tiny import TinyEmbedding
 
 Open = Callable[..., Footnote]
-
-
-@pytest.fixture
-def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record the text of every passage that is embedded from now on."""
-    seen: list[str] = []
-    original = MiniLMEmbedding.embed_passages
-
-    def recording(self: MiniLMEmbedding, passages: Sequence[Passage]) -> list[PassageVectors]:
-        seen.extend(passage.text for passage in passages)
-        return original(self, passages)
-
-    monkeypatch.setattr(MiniLMEmbedding, "embed_passages", recording)
-    return seen
 
 
 def quotes(library: Footnote, question: str) -> str:

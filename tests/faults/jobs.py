@@ -202,6 +202,9 @@ def run(options: dict[str, Any]) -> list[Any]:
             return [ALONE[name](made, *args) for name, *args in options["steps"]]
         with rag.app.open_library(made, re_embed=options.get("re_embed", False)) as library:
             results += [STEPS[name](library, *args) for name, *args in options["steps"]]
+        for result in results:
+            if isinstance(result, dict) and "disk" in result:  # a look: only a closed library has dropped all it can
+                result["index"] = _indexes(made.library)
         if "sql" in options:
             results.append(_Counting.statements)
     except FootnoteError as error:
@@ -237,9 +240,13 @@ def look(library: rag.app.Footnote, questions: list[str]) -> dict[str, Any]:
         "leftovers": leftovers(ledger),
         "wrong": [f"{check.name}: {check.found}" for check in checks if not check.passed],
         "answers": {question: answers(library, question) for question in questions},
-        "index": sorted(path.name for path in (root / "chroma").glob("*")),
+        "index": _indexes(root),
         "disk": sorted(path.name for path in root.iterdir() if not _void(path)),
     }
+
+
+def _indexes(library: Path) -> list[str]:
+    return sorted(path.name for path in (library / "chroma").glob("*"))
 
 
 def _void(path: Path) -> bool:

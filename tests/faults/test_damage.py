@@ -261,7 +261,7 @@ SMALL = {"hnsw": HNSW, "set": {"rag.sync._BATCH_PASSAGES": 6}}
 
 
 def _sync_and_die_in_index(world: World, place: Path, call: int) -> State:
-    calls = "write,pwrite64,openat,rename,unlink,ftruncate"
+    calls = "write,pwrite64,rename,unlink,ftruncate"  # what the probe, which is traced too, does not do
     paths = [word for path in segment(place).iterdir() for word in ("-P", str(path))]
     trap = ["-e", f"trace={calls}", "-e", f"inject={calls}:signal=SIGKILL:when={call}", *paths]
     return world.run(place, "sync", strace=trap, **SMALL)
