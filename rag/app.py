@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rag import cite, verify
 from rag.answer import CitedQueryEngine, Stopped, checked_question
@@ -141,9 +141,20 @@ class Footnote:
         """Return the best passages for a question, best first, without answering it."""
         return self._retriever.evidence(checked_question(question), top_k)
 
+    def supports(self, sentence: str, citations: Sequence[Citation], evidence: Evidence) -> bool:
+        """Return whether citations of an answer, and no others, support a sentence, by the rules of its verdicts."""
+        cited = cite.cite_alone(sentence, citations, evidence, self._embedder.embed_question)
+        (checked,) = verify.verify(cited, evidence)[1]
+        return checked.verdict == "supported"
+
     def article(self, article_id: str) -> Article | None:
         """Return an article as it is now: `text[start:end]` is what citations quote."""
         return self._ledger.article(article_id)
+
+    def describe(self) -> dict[str, Any]:
+        """Return embedder, and how many articles and passages there are."""
+        counts = self._ledger.counts()
+        return {"embedder": self._embedder.name, "articles": counts["articles"], "passages": counts["passages"]}
 
     def sources(self) -> list[Source]:
         """Return what is known of each article, newest first."""

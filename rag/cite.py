@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from rag.facts import Number, facts
 from rag.reply import mark_owner
@@ -54,6 +55,21 @@ def cite(draft: Draft, evidence: Evidence, embed: Callable[[str], Vector]) -> Ci
             cited.append(CitedMark(mark.at, tuple(numbers)))
         sentences.append(CitedSentence(span, tuple(cited), similarity))
     return CitedDraft(draft.text, tuple(sentences), tuple(citations.values()))
+
+
+def cite_alone(
+    sentence: str, citations: Sequence[Citation], evidence: Evidence, embed: Callable[[str], Vector]
+) -> CitedDraft:
+    """Return a sentence as a draft of its own that points to these citations, to be verified with them alone."""
+    vector = embed(sentence)
+    near = [0.0]
+    for citation in citations:
+        hit = evidence.hits[citation.evidence_n - 1]
+        place = hit.passage.sentences.index(Span(citation.start, citation.end))
+        near.append(float(hit.sentence_vectors[place] @ vector))
+    numbered = tuple(replace(citation, n=n) for n, citation in enumerate(citations, start=1))
+    mark = CitedMark(len(sentence), tuple(citation.n for citation in numbered))
+    return CitedDraft(sentence, (CitedSentence(Span(0, len(sentence)), (mark,), max(near)),), numbered)
 
 
 def supporting_spans(sentence: str, vector: Vector, hit: Hit) -> tuple[list[Span], float]:

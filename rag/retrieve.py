@@ -181,12 +181,10 @@ def judge(question: str, hits: Sequence[Hit]) -> Sufficiency:
     and finds all such texts about equally near.
     """
     if not hits:
-        return Sufficiency(False, "The library holds no passage.", 0.0, 0.0)
+        return Sufficiency(False, "The library holds no passage.", 0.0, 0.0, 0.0)
     covered = max(hit.features.coverage for hit in hits)
     similar = max(max(hit.features.sentence_similarities) for hit in hits)
-    if mostly_cjk(question):
-        enough = covered >= _ENOUGH_COVERAGE
-    else:
-        enough = _COVERAGE_WEIGHT * covered + (1 - _COVERAGE_WEIGHT) * similar >= _ENOUGH
+    score = _COVERAGE_WEIGHT * covered + (1 - _COVERAGE_WEIGHT) * similar
+    enough = covered >= _ENOUGH_COVERAGE if mostly_cjk(question) else score >= _ENOUGH
     reason = "" if enough else "No passage is near enough to the question, in words or in meaning."
-    return Sufficiency(enough, reason, covered, similar)
+    return Sufficiency(enough, reason, score, covered, similar)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rag.cli import commands
+from rag.cli.evaluate import evaluate
 from rag.cli.show import note
 from rag.config import Settings, load_settings
 from rag.errors import FootnoteError
@@ -87,6 +88,19 @@ def _parser() -> argparse.ArgumentParser:
     serving = command("serve", commands.serve, "sync, then serve the web page")
     serving.add_argument("--host", default="127.0.0.1", help="the address to listen at (default 127.0.0.1)")
     serving.add_argument("--port", type=_port, default=7860, help="the port to listen at (default 7860)")
+    measuring = command("eval", evaluate, "measure on a data set; or `eval compare A B`: compare two report.json")
+    measuring.add_argument("data", metavar="DATASET", nargs="+", help="a folder or a file of questions")
+    measuring.add_argument("--out", type=Path, metavar="DIR", help="write report.json, report.html and junit.xml there")
+    measuring.add_argument("--limit", type=_count, metavar="N", help="ask the first N questions only")
+    measuring.add_argument("--sample", type=_count, metavar="N", help="ask N questions drawn by chance")
+    measuring.add_argument("--seed", type=int, default=0, metavar="S", help="of the sample and of the intervals")
+    measuring.add_argument("--types", type=_names, default=(), metavar="A,B", help="only questions of these types")
+    measuring.add_argument("--language", metavar="CODE", help="only questions and documents in this language")
+    measuring.add_argument("--retrieval-only", action="store_true", help="look for passages, do not answer")
+    measuring.add_argument("--model", metavar="NAME", help="answer with this model, as in FOOTNOTE_MODEL")
+    measuring.add_argument(
+        "--fail-under", type=_bound, action="append", metavar="METRIC=VALUE", help="exit with 1 if it is less"
+    )
     command("status", commands.status, "say what is in the library")
     command("doctor", commands.doctor, "look the library over: is it sound, and which articles came in badly")
     command("rebuild", commands.rebuild, "build the vector index anew; nothing is embedded again")
@@ -102,6 +116,24 @@ def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 50:
         raise argparse.ArgumentTypeError("must be a whole number from 1 to 50")
     return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError("must be a whole number from 1")
+    return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _bound(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be METRIC=VALUE, for example ndcg@10=0.9") from None
 
 
 def _port(text: str) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rag.cli.show import (
     answer_text,
     as_json,
+    as_wanted,
     count_bar,
     doctor_text,
     note,
@@ -177,11 +178,6 @@ def status(settings: Settings, options: argparse.Namespace) -> int:
 
 
 # ---------------------------------------------------------------- around them
-
-
-def as_wanted(options: argparse.Namespace) -> bool:
-    """Whether the result is to be JSON."""
-    return getattr(options, "json", False)
 
 
 @contextmanager

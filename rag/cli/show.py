@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import sys
@@ -28,6 +29,11 @@ _PATIENCE_SECONDS = 8  # for the step at hand to end, once the program is told t
 def as_json(value: dict[str, Any], *, indent: int | None = 2) -> str:
     """Return a result as one JSON document."""
     return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def as_wanted(options: argparse.Namespace) -> bool:
+    """Whether the result is to be JSON."""
+    return getattr(options, "json", False)
 
 
 def note(text: str) -> None:

@@ -47,10 +47,14 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Sufficiency:
-    """Whether the evidence can hold an answer at all, and the raw features that say so."""
+    """Whether the evidence can hold an answer at all, and the raw features that say so.
+
+    `score` compares between questions: the higher, the surer (0 to 1).
+    """
 
     sufficient: bool
     reason: str
+    score: float
     coverage: float
     similarity: float
 
