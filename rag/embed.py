@@ -18,7 +18,7 @@ from tokenizers import Encoding, Tokenizer
 
 from rag.errors import FootnoteError, StoreError, UsageError
 from rag.minilm import fast_graph, integer_product
-from rag.types import Matrix, Passage, PassageVectors, Vector
+from rag.types import Matrix, Passage, PassageVectors, Span, Vector
 
 MAX_TOKENS = 256
 DIMENSION = 384
@@ -96,12 +96,18 @@ class MiniLMEmbedding(BaseEmbedding):
         """Return the vector of a question, shape (384,); beyond 256 tokens it is cut."""
         return _mean(self._forward(text)[0])
 
+    def embed_spans(self, text: str, spans: Sequence[Span]) -> PassageVectors:
+        """Return the vectors of a question and, from the same pass, of parts of it."""
+        return _late_pooling(*self._forward(text), spans)
+
     def embed_passages(self, passages: Sequence[Passage]) -> list[PassageVectors]:
         """Return the vectors of each passage, its context in front, and of each of its sentences."""
         return list(self._pool.map(self._embed_passage, passages))
 
     def _embed_passage(self, passage: Passage) -> PassageVectors:
-        return _late_pooling(*self._forward(passage.context + passage.text), passage)
+        shift = len(passage.context) - passage.start
+        spans = [Span(start + shift, end + shift) for start, end in passage.sentences]
+        return _late_pooling(*self._forward(passage.context + passage.text), spans)
 
     def _forward(self, text: str) -> tuple[Matrix, Encoding]:
         """Return the token embeddings, shape (tokens, 384), and the encoding they belong to."""
@@ -129,17 +135,17 @@ def _mean(hidden: Matrix) -> Vector:
     return unit
 
 
-def _late_pooling(hidden: Matrix, encoding: Encoding, passage: Passage) -> PassageVectors:
+def _late_pooling(hidden: Matrix, encoding: Encoding, spans: Sequence[Span]) -> PassageVectors:
+    """Return the vector of a text and that of each span of it, a matrix of shape (spans, 384)."""
     whole = _mean(hidden)
-    offsets = np.asarray(encoding.offsets) - len(passage.context) + passage.start
+    offsets = np.asarray(encoding.offsets)
     real = offsets[:, 1] > offsets[:, 0]  # [CLS] and [SEP] stand for no character
-    sentences = []
-    for start, end in passage.sentences:
+    pooled = np.empty((len(spans), DIMENSION), dtype=np.float32)
+    for row, (start, end) in enumerate(spans):
         inside = real & (offsets[:, 0] >= start) & (offsets[:, 1] <= end)
-        # A sentence without a token of its own (symbols the tokenizer drops) is as close as its passage.
-        sentences.append(_mean(hidden[inside]) if inside.any() else whole)
-    matrix: Matrix = np.stack(sentences)
-    return PassageVectors(whole, matrix)
+        # A span without a token of its own (symbols the tokenizer drops) is as near as the whole.
+        pooled[row] = _mean(hidden[inside]) if inside.any() else whole
+    return PassageVectors(whole, pooled)
 
 
 def _exact_integers() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
+from functools import lru_cache
 
 import Stemmer
 
@@ -139,6 +140,7 @@ _STOP_WORDS = frozenset(
     "whose why will with would you your according tell please give say says said mention mentioned describe "
     "explain much many long often kind name".split()
 )
+_PART_TERMS = 2
 _STOP_PAIRS = frozenset(
     "什么 多少 哪些 哪个 哪家 哪里 是否 为何 怎么 怎样 如何 为什 何时 几个 多久 请问 谁是 是谁 是什 么是 "
     "的是 是在 了什 了哪 在哪 有哪 有多 有什 了多 么时 时候 个的".split()
@@ -161,6 +163,8 @@ def _stem(word: str) -> str:
 
 def _fold(text: str) -> str:
     """Lower case, compatibility forms resolved, accents (also of composed letters) and soft hyphens removed."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     bare = "".join(char for char in decomposed if not "\u0300" <= char <= "\u036f" and char != "\xad")
     return unicodedata.normalize("NFKC", bare)
@@ -193,6 +197,27 @@ def question_terms(text: str) -> list[str]:
     return [term for term, content in found.items() if content] or list(found)
 
 
+_PART_BORDER = re.compile(
+    r"[,;:?]\s+|\s+(?:and|while|whereas|but|or|versus|compared to|between|after|before)\s+", re.IGNORECASE
+)
+
+
+def question_parts(text: str) -> list[Span]:
+    """Return the parts of a question that asks for several things, each with two terms or more; none where it does not.
+
+    "Did A grow while B, which …, shrank?" is answered by passages about A, and by others about B.
+    """
+    borders = [(match.start(), match.end()) for match in _PART_BORDER.finditer(text)]
+    starts, ends = [0, *(end for _, end in borders)], [*(start for start, _ in borders), len(text)]
+    parts = [
+        Span(start, end)
+        for start, end in zip(starts, ends, strict=True)
+        if len(question_terms(text[start:end])) >= _PART_TERMS
+    ]
+    return parts if len(parts) > 1 else []
+
+
+@lru_cache(maxsize=65536)
 def _word_term(token: str) -> str:
     if re.fullmatch(_NUMBER, token):
         return token.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", token) else token.replace(",", ".")

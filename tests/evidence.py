@@ -49,7 +49,9 @@ def same(_: str) -> Vector:
 
 def evidence(question: str, *hits: Hit, sufficient: bool = True) -> Evidence:
     """Return the evidence of a question; each of its terms weighs the same."""
-    return Evidence(question, hits, Sufficiency(sufficient, "", 1.0, 1.0), dict.fromkeys(question_terms(question), 1.0))
+    return Evidence(
+        question, hits, Sufficiency(sufficient, "", 1.0, 1.0, 1.0), dict.fromkeys(question_terms(question), 1.0)
+    )
 
 
 def draft(reply: str, found: Evidence, **details: Any) -> Draft:

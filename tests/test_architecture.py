@@ -52,6 +52,8 @@ OWNERS = {
     "tomllib": ["rag.config"],
     "argparse": ["rag.cli"],
     "tqdm": ["rag.cli.show"],
+    "jinja2": ["rag.evaluation.markup"],
+    "markupsafe": ["rag.evaluation.plots"],
     "watchfiles": ["rag.cli.commands"],
     "pypdfium2": ["rag.load.pdf"],
     "defusedxml": ["rag.load.archive"],

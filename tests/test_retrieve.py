@@ -31,7 +31,7 @@ WEIGHTS = st.floats(0, 1)
 
 
 def fused(scores: list[tuple[float, float]], weight: float) -> list[float]:
-    return fuse([lexical for lexical, _ in scores], [dense for _, dense in scores], weight)
+    return fuse(np.array([lexical for lexical, _ in scores]), np.array([[dense] for _, dense in scores]), weight)
 
 
 @given(SCORES, WEIGHTS)
@@ -85,7 +85,27 @@ def test_a_weight_of_0_or_1_leaves_one_score_alone(scores: list[tuple[float, flo
 def test_fusing_is_the_weighted_mean_of_each_over_its_best(
     lexical: list[float], dense: list[float], expected: list[float]
 ) -> None:
-    assert fuse(lexical, dense, 0.4) == pytest.approx(expected)
+    assert fuse(np.array(lexical), np.array(dense).reshape(-1, 1), 0.4) == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), *[st.floats(-1, 1)] * 3), min_size=1, max_size=20), WEIGHTS)
+def test_with_parts_scores_stay_between_0_and_1_and_none_better_in_all_is_ranked_lower(
+    rows: list[tuple[float, float, float, float]], weight: float
+) -> None:
+    table = np.array(rows)
+    result = fuse(table[:, 0], table[:, 1:], weight)
+    assert all(0 <= score <= 1 + 1e-9 for score in result)
+    for one, score in zip(table, result, strict=True):
+        assert all(score >= other for row, other in zip(table, result, strict=True) if (one >= row).all())
+
+
+def test_what_answers_one_part_of_a_question_comes_before_what_is_a_little_nearer_to_all_of_it() -> None:
+    near_to_all, near_to_one, near_to_the_other = (0.55, 0.4, 0.4), (0.5, 0.8, 0.1), (0.3, 0.1, 0.8)
+    table = np.array([near_to_all, near_to_one, near_to_the_other])
+    scores = fuse(np.zeros(3), table, 0.4)
+    assert scores[1] > scores[0]
+    whole = fuse(np.zeros(3), table[:, :1], 0.4)
+    assert whole == sorted(whole, reverse=True)
 
 
 # ---------------------------------------------------------------- spread

@@ -44,7 +44,7 @@ def hit(item: Passage, score: float = 0.123456) -> Hit:
 
 
 def evidence(*hits: Hit, question: str = "How long?") -> Evidence:
-    return Evidence(question, hits, Sufficiency(True, "", 1.0, 0.5), {"long": 1.0})
+    return Evidence(question, hits, Sufficiency(True, "", 1.0, 1.0, 0.5), {"long": 1.0})
 
 
 # ---------------------------------------------------------------- digests and ids

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,14 @@ def _measure(settings: Settings, options: argparse.Namespace) -> int:
         with progress_bar() as show_files:
             subject.library.sync(show_files)
         config = {
+            "version": version("footnote-chat"),
             "program": runner.program_digest(),
             "model": None if options.retrieval_only else subject.library.model,
             "judge": "rules",
             "language": options.language,
             "types": options.types,
             **subject.library.describe(),
-            **settings.model_dump(mode="json", include={"passages", "retrieval", "quotes", "answer"}),
+            "settings": settings.model_dump(mode="json", include={"passages", "retrieval", "quotes", "answer"}),
         }
         key = hashlib.sha256(json.dumps([data.digest, config], sort_keys=True).encode()).hexdigest()[:16]
         with count_bar("question") as show:
@@ -83,6 +85,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     if len(options.data) != 3:
         raise UsageError("Name two reports: footnote eval compare A/report.json B/report.json.")
-    comparison = compare(*(load_report(Path(path)) for path in options.data[1:]))
+    first, second = (load_report(Path(path)) for path in options.data[1:])
+    comparison = compare(first, second)
     print(as_json(comparison) if as_wanted(options) else comparison_text(comparison))
     return 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import numpy as np
 
 from rag.ledger.database import Database
-from rag.types import Article, Block, Matrix, Passage, PassageVectors, Source, Span, StoredPassage
+from rag.types import Article, Block, Candidates, Matrix, Passage, PassageVectors, Source, Span, StoredPassage
 
 T = TypeVar("T")
 _PARAMETERS = 500  # in one statement
@@ -160,6 +161,42 @@ class LedgerReader(Database):
                 with self._errors():
                     found[values[0]] = _stored_passage(values)
         return found
+
+    def active(self, rows: Sequence[int]) -> set[int]:
+        """Return those of the rows whose passages may answer."""
+        found: set[int] = set()
+        for part in _parts(rows):
+            found.update(
+                row
+                for (row,) in self._all(
+                    "SELECT p.row FROM passages p JOIN articles a ON a.key = p.article_key "
+                    f"WHERE a.active = 1 AND p.row IN ({_marks(part)})",
+                    part,
+                )
+            )
+        return found
+
+    def candidates(self, rows: Sequence[int]) -> Candidates:
+        """Return what ranking needs of those of the passages that are active: a fraction of what they are."""
+        found: list[tuple[Any, ...]] = []
+        for part in _parts(rows):
+            found += self._all(
+                "SELECT p.row, a.article_id, a.source, p.start, length(v.passage), v.sentences FROM passages p "
+                "JOIN articles a ON a.key = p.article_key JOIN vectors v ON v.key = p.vector_key "
+                f"WHERE a.active = 1 AND p.row IN ({_marks(part)})",
+                part,
+            )
+        with self._errors():
+            dimension = found[0][4] // 4 if found else 1
+            flat = np.frombuffer(b"".join(values[5] for values in found), dtype="<f2").astype(np.float32)
+            counts = [len(values[5]) // (2 * dimension) for values in found]
+            return Candidates(
+                [values[0] for values in found],
+                [values[1] for values in found],
+                [(values[2], values[3]) for values in found],
+                [0, *accumulate(counts)][:-1],
+                flat.reshape(-1, dimension),
+            )
 
     def search_terms(self, terms: Sequence[str], limit: int) -> list[tuple[int, float]]:
         """Return rows and BM25 scores (above 0, higher is better) of the passages with any of the terms, best first."""

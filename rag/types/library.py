@@ -125,7 +125,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PassageVectors:
-    """What one forward pass over a passage yields: its vector, and one per sentence, in order."""
+    """What one forward pass over a text yields: its vector, and one per sentence or part of it, in order."""
 
     passage: Vector
     sentences: Matrix
@@ -154,6 +154,21 @@ class StoredPassage:
     passage: Passage
     source: Source
     vectors: PassageVectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What ranking needs of passages that may answer: for each its row, its article's id, and where it stands.
+
+    `sentences` are the vectors of all their sentences, one after another; those of the i-th passage begin
+    at `begins[i]`.
+    """
+
+    rows: list[int]
+    articles: list[str]
+    places: list[tuple[str, int]]
+    begins: list[int]
+    sentences: Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +213,9 @@ class Embedder(Protocol):
 
     def embed_question(self, text: str) -> Vector:
         """Return the vector of a question."""
+
+    def embed_spans(self, text: str, spans: Sequence[Span]) -> PassageVectors:
+        """Return the vectors of a question and of parts of it."""
 
     def embed_passages(self, passages: Sequence[Passage]) -> list[PassageVectors]:
         """Return the vectors of each passage, its context in front, and of its sentences."""

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rag.types import Passage, PassageVectors, StoredPassage, Vector
+from rag.types import Passage, PassageVectors, Span, StoredPassage, Vector
 
 DIMENSION = 384
 _SPECTRUM = (1.0 + np.arange(DIMENSION)) ** -0.35  # about a hundred dimensions count
@@ -58,6 +58,11 @@ class SyntheticEmbedding:
         """Return the vector that was set for a question, else one derived from its words."""
         found = self.near.get(text)
         return found if found is not None else _unit(_direction(text))
+
+    def embed_spans(self, text: str, spans: Sequence[Span]) -> PassageVectors:
+        """Return the vector of a question and those of its parts."""
+        parts = [self.embed_question(text[start:end]) for start, end in spans]
+        return PassageVectors(self.embed_question(text), np.array(parts, dtype=np.float32).reshape(-1, self.dimension))
 
     def embed_passages(self, passages: Sequence[Passage]) -> list[PassageVectors]:
         """Return vectors near those of the article and the topic that the context names."""

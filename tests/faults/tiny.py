@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rag.types import Passage, PassageVectors, Vector, digest
+from rag.types import Passage, PassageVectors, Span, Vector, digest
 
 embedded: list[str] = []  # by this process
 _silent = False
@@ -38,6 +38,10 @@ class TinyEmbedding:
             vector[number % self.dimension] += 1.0
         unit: Vector = vector / np.linalg.norm(vector)
         return unit
+
+    def embed_spans(self, text: str, spans: Sequence[Span]) -> PassageVectors:
+        parts = [self.embed_question(text[start:end]) for start, end in spans]
+        return PassageVectors(self.embed_question(text), np.array(parts, dtype=np.float32).reshape(-1, self.dimension))
 
     def embed_passages(self, passages: Sequence[Passage]) -> list[PassageVectors]:
         for passage in passages:
