@@ -150,10 +150,15 @@ def _judged_questions(folder: Path) -> Iterator[Question]:
     for number, row in _rows(file):
         identifier = _text(file, number, row, "id")
         kind = str(row.get("type") or "question")
-        documents = {name: grade for name, grade in relevant.get(identifier, {}).items() if grade > 0}
+        judged = relevant.get(identifier, {})
+        documents = {name: grade for name, grade in judged.items() if grade > 0}
         alternatives = _strings(row.get("answer")) + _strings(row.get("aliases"))
         refused = _NO_ANSWER.search(kind) or any(_INSUFFICIENT.fullmatch(text) for text in alternatives)
-        answerable = not refused and bool(documents or alternatives)
+        answerable = None
+        if refused or (judged and not documents):
+            answerable = False
+        elif documents or alternatives:
+            answerable = True
         yield Question(
             identifier,
             _text(file, number, row, "text"),
@@ -196,7 +201,7 @@ def _open_questions(path: Path) -> Iterator[Question]:
             tuple(group for group in groups if group),
             articles,
             (),
-            not _NO_ANSWER.search(kind) and bool(groups or articles),
+            False if _NO_ANSWER.search(kind) else True if groups or articles else None,
         )
 
 
