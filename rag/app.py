@@ -11,7 +11,7 @@ from rag import cite, verify
 from rag.answer import CitedQueryEngine, Stopped, checked_question
 from rag.backup import remove_leftovers
 from rag.config import DEFAULT_ARTICLES, Settings, load_settings
-from rag.embed import MiniLMEmbedding
+from rag.embed import MiniLMEmbedding, token_counter
 from rag.errors import BusyError, FootnoteError, InputError, ReadOnlyError, StoreError
 from rag.index import FOLDER_NAME, exact_index
 from rag.ledger import FILE_NAME, Ledger, LedgerReader
@@ -19,9 +19,10 @@ from rag.lock import Lock
 from rag.owner import ARTICLES, EMBEDDER, EMBEDDER_NAME, Owner
 from rag.quotes import QuoteAnswerer
 from rag.retrieve import HybridRetriever
-from rag.types import Answer, AnswerSentence, Article, Citation, Draft, Evidence, Progress, Source, SyncReport
+from rag.types import Answer, AnswerSentence, Article, Citation, Draft, Embedder, Evidence, Progress, Source, SyncReport
 
 if TYPE_CHECKING:
+    from rag.adapters import Reranker
     from rag.doctor import StoreCheck
     from rag.generate import ModelAnswerer
     from rag.quality import QualityReport
@@ -72,18 +73,19 @@ class Footnote:
         try:
             self._ledger = self._open_ledger()
             self.articles = _bound_folder(self._ledger, settings)
-            self._embedder = MiniLMEmbedding(settings.embedder.path)
+            self._embedder = _embedder(settings)
             if not re_embed:
                 self._check_embedder()
             if isinstance(self._ledger, Ledger):
                 self._owner = Owner(self._ledger, settings, self.articles, self._embedder)
+            reranker = _reranker(settings)
             self._answerer = _answerer(settings)
             self.model = self._answerer.name
         except BaseException:
             self.close()
             raise
         search = self._owner.index if self._owner else exact_index(self._ledger)
-        self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval)
+        self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval, reranker)
         self._engine = CitedQueryEngine(self._retriever, self._answerer.stream, self.model, self._check)
 
     @property
@@ -236,6 +238,24 @@ def _bound_folder(ledger: LedgerReader, settings: Settings) -> Path:
             "Name another --library for that folder."
         )
     return bound
+
+
+def _embedder(settings: Settings) -> Embedder:
+    """Return the built-in embedder, or the one that is set."""
+    if not settings.embedder.use:
+        return MiniLMEmbedding(settings.embedder.path)
+    from rag.adapters import OtherEmbedder  # imports that the built-in embedder does not need
+
+    return OtherEmbedder(settings.embedder, token_counter())
+
+
+def _reranker(settings: Settings) -> Reranker | None:
+    """Return the reranker that is set, if any."""
+    if not settings.reranker.use:
+        return None
+    from rag.adapters import Reranker
+
+    return Reranker(settings.reranker)
 
 
 def _answerer(settings: Settings) -> QuoteAnswerer | ModelAnswerer:

@@ -5,12 +5,13 @@ Unknown names and values out of range are refused, so that a typing error cannot
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rag.errors import UsageError
 
@@ -19,14 +20,29 @@ FILE_NAME = "footnote.toml"
 DEFAULT_ARTICLES = Path("docs_store")
 
 
+def _from_json(value: Any) -> Any:
+    """Read a table that stands in an environment variable."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+Options = Annotated[dict[str, Any], BeforeValidator(_from_json)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class EmbedderSettings(_Section):
-    """Which embedder: the built-in one, or a folder with its `model.onnx` and `tokenizer.json`."""
+    """Which embedder: the built-in one, whose `model.onnx` and `tokenizer.json` may lie in a folder `path`.
+
+    Or any embedding class of llama-index that is installed: `use` is its full name, `options` what it is made
+    with. What it embeds goes wherever that class sends it; articles marked internal only if it is `in_house`.
+    """
 
     path: Path | None = None
+    use: str = ""
+    options: Options = {}
+    in_house: bool = False
 
 
 class PassageSettings(_Section):
@@ -41,6 +57,18 @@ class RetrievalSettings(_Section):
     top_k: int = Field(default=8, ge=1, le=50)
     candidates: int = Field(default=100, ge=10, le=1000, description="taken from each retriever")
     lexical_weight: float = Field(default=0.4, ge=0, le=1, description="the rest is dense")
+
+
+class RerankerSettings(_Section):
+    """What puts the best `depth` passages in a better order: the full name of a node postprocessor of llama-index.
+
+    `options` is what it is made with; articles marked internal are shown to it only if it is `in_house`.
+    """
+
+    use: str = ""
+    options: Options = {}
+    in_house: bool = False
+    depth: int = Field(default=30, ge=2, le=200)
 
 
 class QuoteSettings(_Section):
@@ -88,6 +116,7 @@ class Settings(_Section):
     embedder: EmbedderSettings = EmbedderSettings()
     passages: PassageSettings = PassageSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    reranker: RerankerSettings = RerankerSettings()
     quotes: QuoteSettings = QuoteSettings()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class MiniLMEmbedding(BaseEmbedding):
     """
 
     name: str = "all-MiniLM-L6-v2-int8"
+    in_house: bool = True
     fingerprint: str = ""
     dimension: int = DIMENSION
 
@@ -77,9 +78,7 @@ class MiniLMEmbedding(BaseEmbedding):
         self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
         self._tokenizer.enable_truncation(MAX_TOKENS)  # the file itself says 128, and pads up to that
         self._tokenizer.no_padding()
-        self._counter = Tokenizer.from_buffer(tokenizer_json)
-        self._counter.no_truncation()
-        self._counter.no_padding()
+        self._counter = _counter(tokenizer_json)
         known = model_hash == _MODEL_SHA256
         self._session = _session(fast_graph(weights, integers=_exact_integers()) if known else str(model))
 
@@ -90,7 +89,7 @@ class MiniLMEmbedding(BaseEmbedding):
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, special tokens not counted."""
-        return [len(encoding) for encoding in self._counter.encode_batch(list(texts), add_special_tokens=False)]
+        return _count(self._counter, texts)
 
     def embed_question(self, text: str) -> Vector:
         """Return the vector of a question, shape (384,); beyond 256 tokens it is cut."""
@@ -127,6 +126,23 @@ class MiniLMEmbedding(BaseEmbedding):
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         return list(self._pool.map(self._get_text_embedding, texts))
+
+
+def token_counter() -> Callable[[Sequence[str]], list[int]]:
+    """Return what counts tokens as the built-in embedder does, for embedders that do not say how they count."""
+    counter = _counter(_builtin_files()[1].read_bytes())
+    return lambda texts: _count(counter, texts)
+
+
+def _counter(tokenizer_json: bytes) -> Tokenizer:
+    counter = Tokenizer.from_buffer(tokenizer_json)
+    counter.no_truncation()
+    counter.no_padding()
+    return counter
+
+
+def _count(counter: Tokenizer, texts: Sequence[str]) -> list[int]:
+    return [len(encoding) for encoding in counter.encode_batch(list(texts), add_special_tokens=False)]
 
 
 def _mean(hidden: Matrix) -> Vector:

@@ -9,26 +9,26 @@ from pathlib import Path
 
 from rag import chunk, load, text
 from rag.config import Settings
-from rag.embed import MiniLMEmbedding
-from rag.errors import InputError, Unloadable
+from rag.errors import InputError, Unloadable, UsageError
 from rag.index import VectorIndex
 from rag.ledger import FileRecord, Ledger, WebPage
 from rag.load.sandbox import Sandbox
 from rag.reembed import re_embed
 from rag.sync import REMOVED, Sync
-from rag.types import Article, Passage, Progress, SyncReport
+from rag.types import Article, Embedder, Passage, Progress, SyncReport
 
 ARTICLES = "articles_folder"  # keys in the ledger
 EMBEDDER = "embedder"
 EMBEDDER_NAME = "embedder_name"
 
+_NOT_IN_HOUSE = "internal, and the embedder is not marked in_house: mark it in [embedder], or use the built-in one"
 Show = Callable[[Progress], None]
 
 
 class Owner:
     """The library in the hands of the one process that may change it."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, articles: Path, embedder: MiniLMEmbedding) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, articles: Path, embedder: Embedder) -> None:
         self.index = VectorIndex(settings.library, ledger)
         self._ledger = ledger
         self._settings = settings
@@ -130,6 +130,8 @@ class Owner:
         return f"{load.VERSION}:{text.VERSION}:{chunk.VERSION}:{self._settings.passages.max_tokens}"
 
     def _cut(self, article: Article) -> tuple[Passage, ...]:
+        if article.visibility == "internal" and not self._embedder.in_house:
+            raise Unloadable("failed", _NOT_IN_HOUSE, passing=True)
         return chunk.chunk(article, self._embedder.count_tokens, self._settings.passages.max_tokens)
 
     def _bind(self) -> None:
@@ -146,6 +148,8 @@ class Owner:
     def _change_embedder(self, progress: Show) -> None:
         before = self._ledger.get(EMBEDDER)
         if before is not None and before != self._embedder.fingerprint:
+            if not self._embedder.in_house and any(s.visibility == "internal" for s in self._ledger.sources()):
+                raise UsageError(f"Articles of the library are {_NOT_IN_HOUSE}.")
             re_embed(
                 self._ledger,
                 self.index,

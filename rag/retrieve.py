@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,6 +67,15 @@ class DenseIndex(Protocol):
         """Return rows and similarities of the nearest passages, best first."""
 
 
+class Reranker(Protocol):
+    """What puts hits in a better order."""
+
+    depth: int
+
+    def order(self, question: str, hits: Sequence[Hit]) -> list[int]:
+        """Return the places of the hits in their new order."""
+
+
 class HybridRetriever(BaseRetriever):
     """Finds passages by BM25 and by vector, and ranks them by a convex combination of both scores.
 
@@ -75,16 +85,28 @@ class HybridRetriever(BaseRetriever):
     it returns nodes whose metadata name article and offsets.
     """
 
-    def __init__(self, library: Library, index: DenseIndex, embedder: Embedder, settings: RetrievalSettings) -> None:
+    def __init__(
+        self,
+        library: Library,
+        index: DenseIndex,
+        embedder: Embedder,
+        settings: RetrievalSettings,
+        reranker: Reranker | None = None,
+    ) -> None:
         super().__init__()
         self._library = library
         self._index = index
         self._embedder = embedder
         self._settings = settings
+        self._reranker = reranker
 
     def evidence(self, question: str, top_k: int | None = None) -> Evidence:
-        """Return the best passages for a question, best first, and whether they can hold an answer."""
+        """Return the best passages for a question, best first, and whether they can hold an answer.
+
+        Raises ProviderError where an embedder or a reranker of another maker fails.
+        """
         question = clean(question)
+        count = top_k or self._settings.top_k
         limit = self._settings.candidates
         vectors = self._embedder.embed_spans(question, question_parts(question))
         terms = question_terms(question)
@@ -95,7 +117,8 @@ class HybridRetriever(BaseRetriever):
             scores = lexical | self._library.term_scores(terms, [row for row in found.rows if row not in lexical])
             fused = self._fused(question, found, vectors, scores)
             order = sorted(range(len(fused)), key=lambda i: (-fused[i], found.places[i]))
-            kept = [order[i] for i in spread([found.articles[i] for i in order], top_k or self._settings.top_k)]
+            wanted = max(count, self._reranker.depth) if self._reranker else count
+            kept = [order[i] for i in spread([found.articles[i] for i in order], wanted)]
             stored = self._library.passages([found.rows[i] for i in kept])
             frequencies = self._library.document_frequencies(terms)
             total = self._library.passage_count()
@@ -117,7 +140,15 @@ class HybridRetriever(BaseRetriever):
             )
             for row, score in ((found.rows[i], fused[i]) for i in kept)
         )
+        hits = self._reranked(question, hits)[:count]
         return Evidence(question, hits, judge(question, hits), weights)
+
+    def _reranked(self, question: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+        """Return the hits in the reranker's order, where there is one; the scores stay where they were."""
+        if self._reranker is None or not hits:
+            return hits
+        order = self._reranker.order(question, hits)
+        return tuple(replace(hits[place], score=hit.score) for place, hit in zip(order, hits, strict=True))
 
     def _fused(
         self, question: str, found: Candidates, vectors: PassageVectors, scores: Mapping[int, float]

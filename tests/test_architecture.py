@@ -23,6 +23,7 @@ STAGES = {
     "fetch",
     "chunk",
     "embed",
+    "adapters",
     "sync",
     "reembed",
     "quality",
@@ -65,7 +66,7 @@ OWNERS = {
     "httpx": ["rag.models"],
     "httpcore": ["rag.fetch"],
     "idna": ["rag.addresses"],
-    "llama_index": ["rag.embed", "rag.retrieve", "rag.answer", "rag.nodes", "rag.models"],
+    "llama_index": ["rag.embed", "rag.adapters", "rag.retrieve", "rag.answer", "rag.nodes", "rag.models"],
 }
 NOT_BY_HELP = ["gradio", "chromadb", "llama_index", "onnxruntime", "openai"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,12 +52,19 @@ def test_every_variable_reaches_its_setting(tmp_path: Path) -> None:
         "FOOTNOTE_RETRIEVAL_CANDIDATES": "10",
         "FOOTNOTE_RETRIEVAL_LEXICAL_WEIGHT": "0.25",
         "FOOTNOTE_QUOTES_MAX_SENTENCES": "1",
+        "FOOTNOTE_EMBEDDER_USE": "maker.Embedding",
+        "FOOTNOTE_EMBEDDER_OPTIONS": '{"a": 1}',
+        "FOOTNOTE_EMBEDDER_IN_HOUSE": "True",
+        "FOOTNOTE_RERANKER_USE": "maker.Rerank",
+        "FOOTNOTE_RERANKER_OPTIONS": "{}",
+        "FOOTNOTE_RERANKER_IN_HOUSE": "True",
+        "FOOTNOTE_RERANKER_DEPTH": "40",
     }
     assert values.keys() == variables().keys()
     settings = load_settings(values, tmp_path).model_dump()
     for name, (*section, key) in variables().items():
         found = settings[section[0]][key] if section else settings[key]
-        assert str(found) == values[name]
+        assert (json.dumps(found) if isinstance(found, dict) else str(found)) == values[name]
 
 
 def test_models_are_described_in_the_file_and_chosen_in_either_place(tmp_path: Path) -> None:

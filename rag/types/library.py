@@ -206,7 +206,7 @@ class Embedder(Protocol):
 
     fingerprint: str
     name: str
-    dimension: int
+    in_house: bool
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, special tokens not counted."""
