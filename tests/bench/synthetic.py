@@ -44,6 +44,7 @@ class SyntheticEmbedding:
     """The vectors of questions."""
 
     name = "synthetic"
+    in_house = True
     fingerprint = "synthetic-1"
     dimension = DIMENSION
 

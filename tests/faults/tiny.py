@@ -22,6 +22,7 @@ class TinyEmbedding:
     """What the library needs of an embedder. `salt` stands for the weights: another one gives other vectors."""
 
     name = "tiny"
+    in_house = True
     dimension = 48
     salt = "one"
 
