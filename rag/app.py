@@ -19,6 +19,7 @@ from rag.lock import Lock
 from rag.owner import ARTICLES, EMBEDDER, EMBEDDER_NAME, Owner
 from rag.quotes import QuoteAnswerer
 from rag.retrieve import HybridRetriever
+from rag.sufficiency import judge
 from rag.types import Answer, AnswerSentence, Article, Citation, Draft, Embedder, Evidence, Progress, Source, SyncReport
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Footnote:
             self.close()
             raise
         search = self._owner.index if self._owner else exact_index(self._ledger)
-        self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval, reranker)
+        self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval, judge, reranker)
         self._engine = CitedQueryEngine(self._retriever, self._answerer.stream, self.model, self._check)
 
     @property

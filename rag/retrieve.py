@@ -1,10 +1,10 @@
-"""Owns ranking: which passages answer a question, by words and by meaning, and whether they can hold an answer."""
+"""Owns ranking: which passages answer a question, by words and by meaning."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rag.config import RetrievalSettings
 from rag.nodes import to_node
-from rag.text import clean, index_terms, mostly_cjk, question_parts, question_terms
+from rag.text import clean, mostly_cjk, question_parts, question_terms
 from rag.types import Candidates, Embedder, Evidence, Features, Hit, PassageVectors, StoredPassage, Sufficiency, Vector
 
 Numbers = NDArray[np.floating[Any]]
@@ -24,12 +24,6 @@ Numbers = NDArray[np.floating[Any]]
 # Chosen on one half of five English and three other public sets, and no worse on their other halves.
 _PARTS_WEIGHT = 0.5  # of the parts of a question against the whole of it, in what counts as near
 _CJK_WEIGHT = 0.7  # of words, at least: the embedder is English
-
-# An answer is out of reach where the passages share neither words nor meaning with the question.
-# Chosen on public sets: their own questions against those of the other sets, asked of the same articles.
-_COVERAGE_WEIGHT = 0.3
-_ENOUGH = 0.38
-_ENOUGH_COVERAGE = 0.18  # where only words count
 
 
 class Library(Protocol):
@@ -67,6 +61,10 @@ class DenseIndex(Protocol):
         """Return rows and similarities of the nearest passages, best first."""
 
 
+Judge = Callable[[str, Sequence[Hit], Mapping[str, float]], Sufficiency]
+"""Tells from the hits of a question, and the weight of each of its terms, whether they can hold an answer."""
+
+
 class Reranker(Protocol):
     """What puts hits in a better order."""
 
@@ -91,6 +89,7 @@ class HybridRetriever(BaseRetriever):
         index: DenseIndex,
         embedder: Embedder,
         settings: RetrievalSettings,
+        judge: Judge,
         reranker: Reranker | None = None,
     ) -> None:
         super().__init__()
@@ -99,6 +98,7 @@ class HybridRetriever(BaseRetriever):
         self._embedder = embedder
         self._settings = settings
         self._reranker = reranker
+        self._judge = judge
 
     def evidence(self, question: str, top_k: int | None = None) -> Evidence:
         """Return the best passages for a question, best first, and whether they can hold an answer.
@@ -133,7 +133,6 @@ class HybridRetriever(BaseRetriever):
                     lexical=scores.get(row, 0.0),
                     similarity=float(stored[row].vectors.passage @ vectors.passage),
                     sentence_similarities=tuple((stored[row].vectors.sentences @ vectors.passage).tolist()),
-                    coverage=coverage(weights, stored[row].passage.context + stored[row].passage.text),
                     dense_rank=dense_ranks.get(row),
                     lexical_rank=lexical_ranks.get(row),
                 ),
@@ -141,7 +140,7 @@ class HybridRetriever(BaseRetriever):
             for row, score in ((found.rows[i], fused[i]) for i in kept)
         )
         hits = self._reranked(question, hits)[:count]
-        return Evidence(question, hits, judge(question, hits), weights)
+        return Evidence(question, hits, self._judge(question, hits, weights), weights)
 
     def _reranked(self, question: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         """Return the hits in the reranker's order, where there is one; the scores stay where they were."""
@@ -189,13 +188,6 @@ def inverse_document_frequency(count: int, total: int) -> float:
     return math.log(1 + (total - count + 0.5) / (count + 0.5))
 
 
-def coverage(weights: dict[str, float], text: str) -> float:
-    """Return the share of the question's terms that a text has, weighted by rarity, 0 to 1."""
-    whole = sum(weights.values())
-    present = weights.keys() & set(index_terms(text))
-    return sum(weights[term] for term in present) / whole if whole else 0.0
-
-
 def fuse(lexical: Numbers, similarities: Numbers, lexical_weight: float) -> list[float]:
     """Return a score from 0 to 1 for each candidate: the weighted mean of words and meaning, each over its best.
 
@@ -235,19 +227,3 @@ def spread(articles: Sequence[str], count: int) -> list[int]:
         (chosen if taken[article] <= most else spare).append(position)
     chosen = chosen[:count]
     return sorted(chosen + spare[: count - len(chosen)])
-
-
-def judge(question: str, hits: Sequence[Hit]) -> Sufficiency:
-    """Return whether the hits can hold an answer: raw scores only, since the best scaled score is always 1.
-
-    For questions in Chinese, Japanese or Korean only words count: the built-in embedder is English,
-    and finds all such texts about equally near.
-    """
-    if not hits:
-        return Sufficiency(False, "The library holds no passage.", 0.0, 0.0, 0.0)
-    covered = max(hit.features.coverage for hit in hits)
-    similar = max(max(hit.features.sentence_similarities) for hit in hits)
-    score = _COVERAGE_WEIGHT * covered + (1 - _COVERAGE_WEIGHT) * similar
-    enough = covered >= _ENOUGH_COVERAGE if mostly_cjk(question) else score >= _ENOUGH
-    reason = "" if enough else "No passage is near enough to the question, in words or in meaning."
-    return Sufficiency(enough, reason, score, covered, similar)

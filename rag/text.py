@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 import threading
 import unicodedata
@@ -11,7 +12,7 @@ import Stemmer
 
 from rag.types import Span
 
-VERSION = 1
+VERSION = 2
 """Raised when a change here gives other sentences or terms, so that sync cuts and indexes all articles again."""
 
 # ---------------------------------------------------------------- cleaning
@@ -129,6 +130,8 @@ _NUMBER = r"\d+(?:[.,]\d+)+"
 _TERM = re.compile(rf"[{CJK}]+|{_NUMBER}|{_LETTER}+(?:['’]{_LETTER}+)?")
 _IS_CJK = re.compile(f"[{CJK}]")
 _POSSESSIVE = re.compile(r"['’]s?\Z")
+_SITE = re.compile(r"https?://(?:www\.)?([^/:?#@]+)", re.IGNORECASE)
+_DATE = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-(\d{2})")
 _local = threading.local()  # a stemmer must not be shared between threads
 
 _STOP_WORDS = frozenset(
@@ -138,7 +141,10 @@ _STOP_WORDS = frozenset(
     "only or other our out over own same she should so some such than that the their them then there these "
     "they this those through to too under until up us very was we were what when where which while who whom "
     "whose why will with would you your according tell please give say says said mention mentioned describe "
-    "explain much many long often kind name".split()
+    "explain much many long often kind name "
+    "don't doesn't didn't isn't aren't wasn't weren't hasn't haven't hadn't won't wouldn't can't couldn't "
+    "shouldn't don’t doesn’t didn’t isn’t aren’t wasn’t weren’t hasn’t haven’t hadn’t won’t wouldn’t can’t "
+    "couldn’t shouldn’t".split()
 )
 _PART_TERMS = 2
 _STOP_PAIRS = frozenset(
@@ -182,6 +188,16 @@ def index_terms(text: str) -> list[str]:
     return terms
 
 
+def about_terms(author: str | None, url: str | None, published: str | None) -> list[str]:
+    """Return the terms an article is found under beside its own words: who wrote it, on which site, and when."""
+    site = _SITE.match(url or "")
+    words = [author or "", *(site.group(1).split(".")[:-1] if site else ())]  # without "com"
+    if match := _DATE.match(published or ""):
+        year, month, day = match.groups()
+        words += [year, calendar.month_name[int(month)], str(int(day))]
+    return index_terms(" ".join(words))
+
+
 def question_terms(text: str) -> list[str]:
     """Return the distinct terms to search for, in order: those of content, or all where none is.
 
@@ -197,9 +213,8 @@ def question_terms(text: str) -> list[str]:
     return [term for term, content in found.items() if content] or list(found)
 
 
-_PART_BORDER = re.compile(
-    r"[,;:?]\s+|\s+(?:and|while|whereas|but|or|versus|compared to|between|after|before)\s+", re.IGNORECASE
-)
+_JOINING = r"(?:and|while|whereas|but|or|versus|compared to|between|after|before)\s+"
+_PART_BORDER = re.compile(rf"[,;:?]\s+(?:{_JOINING})?|\s+{_JOINING}", re.IGNORECASE)
 
 
 def question_parts(text: str) -> list[Span]:

@@ -31,7 +31,7 @@ def hit(
     spans = tuple(type(span)(span.start + start, span.end + start) for span in sentence_spans(text))
     passage = Passage(f"id-{source}", "sha256:00", start, start + len(text), text, context, spans)
     about = Source(f"id-{source}", source, title, published, None, "en", None, "public", "sha256:00")
-    features = Features(1.0, similarity, (similarity,) * len(spans), 1.0, 1, 1)
+    features = Features(1.0, similarity, (similarity,) * len(spans), 1, 1)
     rows = np.array([meaning(*SAME)] * len(spans) if vectors is None else vectors).reshape(len(spans), -1)
     return Hit(passage, about, score, features, rows)
 

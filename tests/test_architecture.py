@@ -28,6 +28,7 @@ STAGES = {
     "reembed",
     "quality",
     "retrieve",
+    "sufficiency",
     "answer",
     "quotes",
     "generate",

@@ -18,7 +18,7 @@ def hit(text: str = "The bridge is 412 metres long.", *, start: int = len(BEFORE
         "a" * 16, "sha256:b", start, start + len(text), text, "Title. ", (Span(start, start + len(text)),)
     )
     source = Source("a" * 16, "news/bridge.md", "Title", "2024-03-01", "Ida", "en", None, "internal", "sha256:b")
-    return Hit(passage, source, score, Features(1.0, 0.5, (0.5,), 1.0, 1, 1), np.ones((1, 1), np.float32))
+    return Hit(passage, source, score, Features(1.0, 0.5, (0.5,), 1, 1), np.ones((1, 1), np.float32))
 
 
 def text_node(found: NodeWithScore) -> TextNode:

@@ -18,9 +18,10 @@ from rag.app import Footnote
 from rag.config import RetrievalSettings
 from rag.embed import MiniLMEmbedding
 from rag.index import exact_index
-from rag.retrieve import HybridRetriever, coverage, fuse, inverse_document_frequency, judge, spread
+from rag.retrieve import HybridRetriever, fuse, inverse_document_frequency, spread
+from rag.sufficiency import judge
 from rag.text import question_terms
-from rag.types import Evidence, Features, Hit, Passage, Source, Span
+from rag.types import Evidence
 
 Open = Callable[..., Footnote]
 
@@ -150,7 +151,7 @@ def test_no_article_takes_more_than_half_while_others_have_some(articles: str, c
     assert spread(articles, count) == expected
 
 
-# ---------------------------------------------------------------- rarity and coverage
+# ---------------------------------------------------------------- rarity
 
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
@@ -161,68 +162,6 @@ def test_rarity_is_above_0_and_falls_with_every_passage_that_has_the_term(count:
 
 def test_rarity_is_lucenes() -> None:
     assert inverse_document_frequency(1, 10) == pytest.approx(math.log(1 + 9.5 / 1.5))
-
-
-WEIGHTED = st.dictionaries(st.sampled_from(question_terms("bridge rust cable tea 茶叶 3.5")), st.floats(0.01, 10))
-TEXTS = st.lists(st.sampled_from("Bridges rusted cables, tea. 喝茶叶 3.5 and".split())).map(" ".join)
-
-
-@given(WEIGHTED, TEXTS, TEXTS)
-def test_coverage_lies_between_0_and_1_and_more_text_never_lowers_it(
-    weights: dict[str, float], text: str, more: str
-) -> None:
-    share = coverage(weights, text)
-    assert 0 <= share <= coverage(weights, f"{text} {more}") + 1e-9 <= 1 + 2e-9
-
-
-def test_coverage_is_the_share_of_the_weight_whatever_the_word_form() -> None:
-    weights = {"bridg": 3.0, "rust": 1.0}
-    assert coverage(weights, "Bridges are long.") == 0.75
-    assert coverage(weights, "BRIDGE, rusted") == 1.0
-    assert coverage(weights, "A bridgehead.") == 0.0
-    assert coverage({}, "Bridges") == 0.0
-
-
-# ---------------------------------------------------------------- judging
-
-
-def hit(covered: float, similarities: tuple[float, ...]) -> Hit:
-    passage = Passage("a", "h", 0, 1, "x", "", (Span(0, 1),))
-    source = Source("a", "a.md", "A", None, None, None, None, "public", "h")
-    features = Features(0.0, 0.0, similarities, covered, 1, None)
-    return Hit(passage, source, 1.0, features, np.ones((len(similarities), 1), np.float32))
-
-
-HITS = st.lists(
-    st.builds(hit, st.floats(0, 1), st.lists(st.floats(-1, 1), min_size=1, max_size=3).map(tuple)), max_size=5
-)
-QUESTION = st.sampled_from(["How long is the bridge?", "茶叶产于哪里？"])
-
-
-def test_no_hits_are_never_enough() -> None:
-    verdict = judge("How long?", [])
-    assert (verdict.sufficient, verdict.reason) == (False, "The library holds no passage.")
-
-
-@given(QUESTION, HITS, HITS)
-def test_more_evidence_never_makes_enough_too_little(question: str, hits: list[Hit], more: list[Hit]) -> None:
-    verdict, larger = judge(question, hits), judge(question, hits + more)
-    assert larger.sufficient >= verdict.sufficient
-    assert judge(question, more + hits) == larger
-    assert verdict.sufficient == (verdict.reason == "")
-
-
-@given(QUESTION, HITS.filter(bool))
-def test_the_verdict_carries_the_best_of_each_raw_score(question: str, hits: list[Hit]) -> None:
-    verdict = judge(question, hits)
-    assert verdict.coverage == max(item.features.coverage for item in hits)
-    assert verdict.similarity == max(value for item in hits for value in item.features.sentence_similarities)
-
-
-def test_meaning_or_words_can_be_enough_but_for_chinese_only_words_count() -> None:
-    near, covered, neither = hit(0.0, (0.1, 0.7)), hit(1.0, (0.2,)), hit(0.1, (0.2,))
-    assert [judge("How long?", [item]).sufficient for item in (near, covered, neither)] == [True, True, False]
-    assert [judge("茶叶产于哪里？", [item]).sufficient for item in (near, covered, neither)] == [False, True, False]
 
 
 # ---------------------------------------------------------------- a small library
@@ -267,9 +206,8 @@ def test_hits_are_ranked_and_carry_raw_scores_in_their_ranges(library: Footnote)
         features = item.features
         assert len(features.sentence_similarities) == len(item.passage.sentences)
         assert all(-1.01 <= value <= 1.01 for value in (*features.sentence_similarities, features.similarity))
-        assert 0 <= features.coverage <= 1
         assert features.dense_rank is not None or features.lexical_rank is not None
-    assert evidence.hits[0].features.coverage > 0.5
+    assert evidence.sufficiency.coverage > 0.5
     assert set(evidence.term_weights) == set(question_terms("How much did the repair of the bridge cost?"))
 
 
@@ -315,7 +253,8 @@ def test_search_syntax_in_a_question_is_only_words(library: Footnote, question: 
 def test_a_question_without_words_raises_nothing(library: Footnote, question: str) -> None:
     evidence = library.as_retriever().evidence(question)
     assert evidence.hits
-    assert all(hit.features.lexical == hit.features.coverage == 0 for hit in evidence.hits)
+    assert all(hit.features.lexical == 0 for hit in evidence.hits)
+    assert evidence.sufficiency.coverage == 0
 
 
 def test_a_question_as_long_as_an_article_still_finds_its_first_words(library: Footnote) -> None:
@@ -370,7 +309,7 @@ def test_old_versions_of_one_article_do_not_crowd_out_the_others(open_at: Open, 
 
 
 def test_exact_search_gives_the_evidence_that_the_index_gives(library: Footnote, embedder: MiniLMEmbedding) -> None:
-    exact = HybridRetriever(library._ledger, exact_index(library._ledger), embedder, RetrievalSettings())
+    exact = HybridRetriever(library._ledger, exact_index(library._ledger), embedder, RetrievalSettings(), judge)
     for question in ("How long is the bridge?", "insects in frost", "陆羽", "zzz"):
         one, other = exact.evidence(question), library.search(question)
         assert one.hash == other.hash

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -11,7 +12,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rag.text import clean, index_terms, mostly_cjk, printable, question_terms, sentence_spans
+from rag.text import (
+    about_terms,
+    clean,
+    index_terms,
+    mostly_cjk,
+    printable,
+    question_parts,
+    question_terms,
+    sentence_spans,
+)
 
 # What a sentence splitter trips over, at random and far denser than in any article.
 _TRICKY = st.text(alphabet=" \n\t\u3000\u200b.!?。！？…।\"”'’)]」[1Aab,;:中カが・AIMr", max_size=120)
@@ -271,3 +281,48 @@ def test_terms_are_the_same_in_every_thread() -> None:
 )
 def test_mostly_cjk_counts_letters_only(text: str, expected: bool) -> None:
     assert mostly_cjk(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("author", "url", "published", "found", "absent"),
+    [
+        (
+            "Ana Lund",
+            "https://www.theverge.com/2023/9/26/x",
+            "2023-09-26",
+            "ana lund theverg 2023 26 septemb",
+            "com www x 09",
+        ),
+        (None, "http://news.example.co.uk:8080/", "2023-09-26T17:01:22", "news exampl co 26", "uk 8080"),
+        (None, "ftp://[broken", "2023-13-40", "", "2023"),
+        (None, None, None, "", ""),
+    ],
+)
+def test_an_article_is_found_by_its_author_its_site_and_its_date(
+    author: str | None, url: str | None, published: str | None, found: str, absent: str
+) -> None:
+    terms = about_terms(author, url, published)
+    assert set(found.split()) <= set(terms)
+    assert not set(absent.split()) & set(terms)
+
+
+@pytest.mark.parametrize(
+    ("question", "parts"),
+    [
+        ("Who founded Midjourney?", []),
+        ("Did Lund grow in 2023, while the Ostvik mill shrank?", ["Did Lund grow in 2023", "the Ostvik mill shrank?"]),
+        ("What links tea harvests and winter bees?", ["What links tea harvests", "winter bees?"]),
+        ("tea and bees", []),
+        ("", []),
+    ],
+)
+def test_a_question_that_asks_for_several_things_has_parts(question: str, parts: list[str]) -> None:
+    assert [question[start:end] for start, end in question_parts(question)] == parts
+
+
+@given(st.text(max_size=200))
+def test_parts_lie_in_the_question_in_order_and_apart(text: str) -> None:
+    spans = question_parts(text)
+    assert len(spans) != 1
+    assert all(0 <= span.start < span.end <= len(text) for span in spans)
+    assert all(one.end < other.start for one, other in itertools.pairwise(spans))

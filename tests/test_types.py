@@ -40,7 +40,7 @@ def hit(item: Passage, score: float = 0.123456) -> Hit:
     source = Source(
         item.article_id, "bridge.md", "Bridges", "2024-03-01", None, "en", None, "public", item.content_hash
     )
-    return Hit(item, source, score, Features(1.0, 0.5, (0.5,), 1.0, 1, None), np.ones((1, 2), np.float32))
+    return Hit(item, source, score, Features(1.0, 0.5, (0.5,), 1, None), np.ones((1, 2), np.float32))
 
 
 def evidence(*hits: Hit, question: str = "How long?") -> Evidence:

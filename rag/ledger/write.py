@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.ledger.read import FileRecord, LedgerReader, WebPage, spans
-from rag.text import index_terms
+from rag.text import about_terms, index_terms
 from rag.types import Article, Passage, PassageVectors
 
 
@@ -154,12 +154,16 @@ class Ledger(LedgerReader):
             self._retire_active(staged.file)
             for key in staged.keys:
                 self._run("UPDATE articles SET active = 1 WHERE key = ?", (key,))
-                for row, context, text in self._all(
-                    "SELECT row, context, text FROM passages WHERE article_key = ?", (key,)
-                ):
-                    terms = (" ".join(index_terms(context)), " ".join(index_terms(text)))
-                    self._run("INSERT INTO lexical (rowid, context, body) VALUES (?, ?, ?)", (row, *terms))
+                self._index_words(key)
             self.record(file)
+
+    def _index_words(self, key: int) -> None:
+        """Let the passages of an article be found by their words, and by what is known of the article."""
+        (known,) = self._all("SELECT author, url, published FROM articles WHERE key = ?", (key,))
+        about = about_terms(*known)
+        for row, context, text in self._all("SELECT row, context, text FROM passages WHERE article_key = ?", (key,)):
+            terms = (" ".join([*index_terms(context), *about]), " ".join(index_terms(text)))
+            self._run("INSERT INTO lexical (rowid, context, body) VALUES (?, ?, ?)", (row, *terms))
 
     def retire(self, source: str, file: FileRecord | None = None) -> None:
         """Take the articles of a file out: they never answer again. `file` is its new state, None: it is gone."""

@@ -18,15 +18,13 @@ class Features:
     """Raw scores of a hit, before any normalisation, so that hits of different questions compare.
 
     `lexical`: BM25, 0 where no term matches. `similarity`: cosine of question and passage vector.
-    `sentence_similarities`: cosine of question and each sentence vector. `coverage`: share of the
-    question's terms in the passage, weighted by rarity, 0 to 1. `dense_rank`, `lexical_rank`:
+    `sentence_similarities`: cosine of question and each sentence vector. `dense_rank`, `lexical_rank`:
     position in that retriever's list, from 1; None where it did not find the passage.
     """
 
     lexical: float
     similarity: float
     sentence_similarities: tuple[float, ...]
-    coverage: float
     dense_rank: int | None
     lexical_rank: int | None
 
