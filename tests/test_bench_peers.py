@@ -10,6 +10,9 @@ import pytest
 
 from rag.embed import MiniLMEmbedding
 from rag.evaluation.datasets import Dataset, Document
+
+pytest.importorskip("bm25s", reason="the peers are installed by `make bench` only, in bench/packages")
+
 from tests.bench import peers
 from tests.bench.retrieval import OURS, Scores, mean_and_interval, ours, quality_tables, short_passages
 
