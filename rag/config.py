@@ -55,7 +55,7 @@ class RetrievalSettings(_Section):
     """How passages are found and ranked."""
 
     top_k: int = Field(default=8, ge=1, le=50)
-    candidates: int = Field(default=100, ge=10, le=1000, description="taken from each retriever")
+    candidates: int = Field(default=50, ge=10, le=1000, description="taken from each retriever")
     lexical_weight: float = Field(default=0.4, ge=0, le=1, description="the rest is dense")
 
 

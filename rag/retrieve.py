@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -23,6 +23,7 @@ Numbers = NDArray[np.floating[Any]]
 
 # Chosen on one half of five English and three other public sets, and no worse on their other halves.
 _PARTS_WEIGHT = 0.5  # of the parts of a question against the whole of it, in what counts as near
+_FREQUENT = 0.1  # of all passages: a term in more of them finds none alone
 _CJK_WEIGHT = 0.7  # of words, at least: the embedder is English
 
 
@@ -35,8 +36,8 @@ class Library(Protocol):
     def passage_count(self) -> int:
         """Return the number of passages that may answer."""
 
-    def search_terms(self, terms: Sequence[str], limit: int) -> list[tuple[int, float]]:
-        """Return rows and BM25 scores of passages with any of the terms, best first."""
+    def search_terms(self, terms: Sequence[str], limit: int) -> list[int]:
+        """Return the rows of passages with any of the terms, best by BM25 first."""
 
     def active(self, rows: Sequence[int]) -> set[int]:
         """Return those of the rows that may answer."""
@@ -74,6 +75,13 @@ class Reranker(Protocol):
         """Return the places of the hits in their new order."""
 
 
+class _Words(NamedTuple):
+    """What the words of a question find: rows, best first; and how rare each term is."""
+
+    rows: list[int]
+    weights: dict[str, float]
+
+
 class HybridRetriever(BaseRetriever):
     """Finds passages by BM25 and by vector, and ranks them by a convex combination of both scores.
 
@@ -107,24 +115,20 @@ class HybridRetriever(BaseRetriever):
         """
         question = clean(question)
         count = top_k or self._settings.top_k
-        limit = self._settings.candidates
-        vectors = self._embedder.embed_spans(question, question_parts(question))
         terms = question_terms(question)
+        vectors = self._embedder.embed_spans(question, question_parts(question))
         with self._library.snapshot():
-            dense = self._nearest(vectors.passage, limit)
-            lexical = dict(self._library.search_terms(terms, limit))
-            found = self._library.candidates(list(dict.fromkeys((*dense, *lexical))))
-            scores = lexical | self._library.term_scores(terms, [row for row in found.rows if row not in lexical])
+            words = self._by_words(terms)
+            dense = self._nearest(vectors.passage, self._settings.candidates)
+            found = self._library.candidates(list(dict.fromkeys((*dense, *words.rows))))
+            scores = self._library.term_scores(terms, found.rows)
             fused = self._fused(question, found, vectors, scores)
             order = sorted(range(len(fused)), key=lambda i: (-fused[i], found.places[i]))
             wanted = max(count, self._reranker.depth) if self._reranker else count
             kept = [order[i] for i in spread([found.articles[i] for i in order], wanted)]
             stored = self._library.passages([found.rows[i] for i in kept])
-            frequencies = self._library.document_frequencies(terms)
-            total = self._library.passage_count()
-        weights = {term: inverse_document_frequency(count, total) for term, count in frequencies.items()}
         dense_ranks = {row: rank for rank, row in enumerate(dense, start=1)}
-        lexical_ranks = {row: rank for rank, row in enumerate(lexical, start=1)}
+        lexical_ranks = {row: rank for rank, row in enumerate(words.rows, start=1)}
         hits = tuple(
             _hit(
                 stored[row],
@@ -140,7 +144,19 @@ class HybridRetriever(BaseRetriever):
             for row, score in ((found.rows[i], fused[i]) for i in kept)
         )
         hits = self._reranked(question, hits)[:count]
-        return Evidence(question, hits, self._judge(question, hits, weights), weights)
+        return Evidence(question, hits, self._judge(question, hits, words.weights), words.weights)
+
+    def _by_words(self, terms: Sequence[str]) -> _Words:
+        """Return what words alone find.
+
+        Passages with frequent words only are not looked for: they would have to be scored by the thousand,
+        and cannot come near to those that have a rare one.
+        """
+        frequencies = self._library.document_frequencies(terms)
+        total = self._library.passage_count()
+        telling = [term for term in terms if 0 < frequencies[term] <= _FREQUENT * total]
+        rows = self._library.search_terms(telling or terms, self._settings.candidates)
+        return _Words(rows, {term: inverse_document_frequency(count, total) for term, count in frequencies.items()})
 
     def _reranked(self, question: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         """Return the hits in the reranker's order, where there is one; the scores stay where they were."""

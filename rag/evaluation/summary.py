@@ -46,7 +46,11 @@ def _metrics(results: Sequence[Result], seed: int) -> dict[str, dict[str, Any]]:
     of = judged(results)
     if of:
         rows = np.array([[result["sufficiency"], refused(result), result["answerable"] is False] for result in of])
-        found |= {name: interval(rows, _abstaining(name), seed) for name in ABSTENTION}
+        of_kind = {"abstention_recall": rows[rows[:, 2] == 1], "false_abstention": rows[rows[:, 2] == 0]}
+        for name in ABSTENTION:
+            counted = of_kind.get(name, rows)
+            if len(counted):
+                found[name] = interval(counted, _abstaining(name), seed)
     return {name: measured for name, measured in found.items() if not math.isnan(measured["value"])}
 
 

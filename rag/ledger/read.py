@@ -198,17 +198,13 @@ class LedgerReader(Database):
                 flat.reshape(-1, dimension),
             )
 
-    def search_terms(self, terms: Sequence[str], limit: int) -> list[tuple[int, float]]:
-        """Return rows and BM25 scores (above 0, higher is better) of the passages with any of the terms, best first."""
-        if not terms:
-            return []
-        return self._all(
-            "SELECT rowid, -rank FROM lexical WHERE lexical MATCH ? ORDER BY rank, rowid LIMIT ?",
-            (_match(terms), limit),
-        )
+    def search_terms(self, terms: Sequence[str], limit: int) -> list[int]:
+        """Return the rows of the passages with any of the terms, best by BM25 first."""
+        query = "SELECT rowid FROM lexical WHERE lexical MATCH ? ORDER BY rank, rowid LIMIT ?"
+        return [row for (row,) in self._all(query, (_match(terms), limit))] if terms else []
 
     def term_scores(self, terms: Sequence[str], rows: Sequence[int]) -> dict[int, float]:
-        """Return the BM25 scores of these passages; those without any of the terms are left out."""
+        """Return the BM25 scores of these passages, above 0; those without any of the terms are left out."""
         found: dict[int, float] = {}
         for part in _parts(rows) if terms else ():
             # The plus keeps FTS5 from running the whole query once for each row.

@@ -226,14 +226,14 @@ def look(library: rag.app.Footnote, questions: list[str]) -> dict[str, Any]:
         passages.setdefault(item.source.source, []).append(
             [item.source.content_hash, item.passage.id, item.passage.text, vectors]
         )
-    terms = [sorted(ledger.search_terms([word], 1000)) for word in ("version", "mill", "sack")]
+    terms = [ledger.term_scores([word], ledger.search_terms([word], 1000)) for word in ("version", "mill", "sack")]
     where = {row: item.passage.id for row, item in ledger.passages(rows).items()}
     with tiny.silence():
         checks, _ = library.examine()
     root = library._settings.library
     return {
         "passages": {source: sorted(values) for source, values in sorted(passages.items())},
-        "terms": [sorted((where[row], round(score, 9)) for row, score in found) for found in terms],
+        "terms": [sorted((where[row], round(score, 9)) for row, score in found.items()) for found in terms],
         "counts": ledger.counts(),
         "files": sorted([r.source, r.state, r.reason] for r in ledger.files().values()),
         "pages": sorted(ledger.web_pages()),
