@@ -78,6 +78,27 @@ def test_the_opposite_of_what_is_asked_counts_where_it_stands_in_its_place() -> 
     assert not opposite.sufficient
 
 
+@pytest.mark.parametrize(
+    ("text", "same", "opposite"),
+    [
+        ("It is possible to cross the bridge.", "Why is it possible to cross?", "Why is it impossible to cross?"),
+        ("The builder was unknown to the town.", "Who was unknown to the town?", "Who was known to the town?"),
+        ("The town refused to sign the contract.", "Who refused to sign it?", "Who agreed to sign it?"),
+    ],
+)
+def test_a_word_and_the_same_with_a_denying_prefix_are_opposites(text: str, same: str, opposite: str) -> None:
+    found = hit(text, similarity=0.5)
+    assert judged(same, found).score > 0.4
+    assert judged(opposite, found).score < judged(same, found).score - 0.25
+
+
+def test_a_word_that_only_begins_like_a_denial_is_none() -> None:
+    question = "What tax does the company of Ostvik pay?"
+    stated = judged(question, hit("The income tax of Ostvik is low.", similarity=0.5))
+    other = judged(question, hit("The harbour tax of Ostvik is low.", similarity=0.5))
+    assert stated.score == pytest.approx(other.score, abs=0.05)
+
+
 def test_the_opposite_is_named_where_no_word_is_missing() -> None:
     elsewhere = hit("A horizontal beam. Cats.", "b.md", similarity=0.0)
     verdict = judged("An object hung on a horizontal spring scale feels what?", hit(_SPRING, similarity=0.2), elsewhere)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import date
@@ -52,6 +53,17 @@ def main() -> None:
     text = table(rows, "make bench-scale" if large else "make bench")
     (OUTPUT / ("scale.md" if large else "speed.md")).write_text(text, encoding="utf-8")
     print(text)
+    if not large:
+        peers()
+
+
+def peers() -> None:
+    """Measure retrieval beside other libraries, where they and the data sets are at hand."""
+    try:
+        from tests.bench import retrieval
+    except ImportError as error:
+        sys.exit(f"Without the comparison with peers: {error}. `make bench` installs them.")
+    retrieval.main()
 
 
 if __name__ == "__main__":
