@@ -68,6 +68,7 @@ def test_measures_of_rankings_are_those_of_trec_eval(order: list[str], count: in
         ("It was signed in the Treaty of Ostvik, 1871.", "treaty of ostvik", True),
         ("The price was $1,200.", "$1200", True),
         ("Normandy", "Norman", False),
+        ("They have access to Anthropic’s models.", "Anthropic", True),
         ("a river", "The River", True),
         ("anything", "", False),
         ("本作由光荣和ω-force开发", "光荣 和 ω-force", True),

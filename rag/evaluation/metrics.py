@@ -20,6 +20,7 @@ Numbers = NDArray[np.float64]
 
 _RESAMPLES = 1000
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_POSSESSIVE = re.compile(r"['’]s\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation + "。，、；：？！（）《》〈〉「」『』“”‘’·…—")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _SHORT = 12  # words; a longer gold answer is a text to compare with, not a string to find
@@ -50,8 +51,8 @@ def ranking_scores(ranking: Sequence[str], relevant: Mapping[str, int]) -> dict[
 
 
 def normalised(text: str) -> str:
-    """Return a text without case, punctuation, English articles and differences of white space."""
-    words = _ARTICLES.sub(" ", text.casefold().translate(_PUNCTUATION)).split()
+    """Return a text without case, punctuation, English articles, possessives and differences of white space."""
+    words = _ARTICLES.sub(" ", _POSSESSIVE.sub("", text.casefold()).translate(_PUNCTUATION)).split()
     return " ".join(words)
 
 

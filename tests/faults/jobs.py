@@ -188,6 +188,8 @@ def settings(options: dict[str, Any]) -> Settings:
             "library": options["library"],
             "articles": options.get("articles"),
             "passages": {"max_tokens": MAX_TOKENS},
+            # More than there are passages: which of a hundred like ones an approximate index misses is chance.
+            "retrieval": {"candidates": 1000},
         }
     )
 
@@ -276,7 +278,8 @@ def sync_and_tell(library: rag.app.Footnote, told: str) -> None:
     files = library._ledger.files()
     indexed = {r.source: r.digest.partition(":")[2] for r in files.values() if r.state == "indexed"}
     with Path(told).open("ab", buffering=0) as file:
-        file.write(json.dumps([indexed, sorted(files)]).encode() + b"\n")
+        # The blank line before it parts it from one that an earlier process was killed in.
+        file.write(b"\n" + json.dumps([indexed, sorted(files)]).encode() + b"\n")
 
 
 def forever(library: rag.app.Footnote, told: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -105,8 +106,14 @@ def _change(folder: Folder, over: threading.Event) -> None:
 
 
 def _told(told: Path) -> tuple[dict[str, str], set[str]]:
-    """Return the digest of each file's bytes that the last sync to end had indexed, and all it took out."""
-    lines = [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
+    """Return the digest of each file's bytes that the last sync to end had indexed, and all it took out.
+
+    A line that is not whole is one that the process was killed in: nothing was acknowledged by it.
+    """
+    lines = []
+    for line in told.read_text().splitlines() if told.exists() else ():
+        with contextlib.suppress(json.JSONDecodeError):
+            lines.append(json.loads(line))
     if not lines:
         return {}, set()
     return lines[-1][0], {name for _, names in lines for name in names} - set(lines[-1][1])
