@@ -91,6 +91,7 @@ def _spoil(name: str, text: str) -> Callable[[Path], Any]:
         ),
         (_spoil("corpus.jsonl", '{"id": "a"}\n'), "line 1: 'text' must be a text"),
         (_spoil("queries.jsonl", '{"id": "a", "text": "b"}\n{"id":\n'), "queries.jsonl, line 2: not JSON"),
+        (_spoil("queries.jsonl", '{"id": 7, "text": "b"}\n{"id": "7", "text": "c"}\n'), "id '7' is given twice"),
         (_spoil("queries.jsonl", "[1]\n"), "line 1: expected a JSON object"),
         (lambda folder: (folder / "queries.jsonl").write_bytes(b"\xff\xfe\xff"), "queries.jsonl cannot be read"),
     ],

@@ -55,7 +55,7 @@ def _measure(settings: Settings, options: argparse.Namespace) -> int:
             "language": options.language,
             "types": options.types,
             **subject.library.describe(),
-            "settings": settings.model_dump(mode="json", include={"passages", "retrieval", "quotes", "answer"}),
+            "settings": settings.model_dump(mode="json", exclude={"library", "articles", "model"}),
         }
         key = hashlib.sha256(json.dumps([data.digest, config], sort_keys=True).encode()).hexdigest()[:16]
         with count_bar("question") as show:

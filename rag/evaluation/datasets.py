@@ -74,18 +74,29 @@ def load_dataset(path: Path) -> Dataset:
     Raises InputError with file and line where it is not of that form.
     """
     if path.is_file():
-        return Dataset(path.stem, path, tuple(_open_questions(path)), None)
+        return _dataset(path.stem, path, _open_questions(path))
     if not path.is_dir():
         raise InputError(f"{path} does not exist. Name the folder of a data set, or a file of questions.")
     if (path / "queries.jsonl").is_file():
-        return Dataset(path.name, path, tuple(_judged_questions(path)), tuple(_documents(path / "corpus.jsonl")))
+        return _dataset(path.name, path, _judged_questions(path), tuple(_documents(path / "corpus.jsonl")))
     files = [path / QUESTIONS] if (path / QUESTIONS).is_file() else sorted(path.glob(f"*{QUESTIONS}"))
     if len(files) != 1:
         raise InputError(
             f"{path} is not a data set: it has neither queries.jsonl with corpus.jsonl and qrels.tsv, nor one "
             f"{QUESTIONS}."
         )
-    return Dataset(path.name, path, tuple(_open_questions(files[0])), None)
+    return _dataset(path.name, path, _open_questions(files[0]))
+
+
+def _dataset(
+    name: str, path: Path, questions: Iterator[Question], documents: tuple[Document, ...] | None = None
+) -> Dataset:
+    by_id: dict[str, Question] = {}
+    for question in questions:
+        if question.id in by_id:
+            raise InputError(f"{path}: the question id {question.id!r} is given twice.")
+        by_id[question.id] = question
+    return Dataset(name, path, tuple(by_id.values()), documents)
 
 
 def choose(
@@ -228,6 +239,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _text(path: Path, number: int, row: dict[str, Any], key: str) -> str:
     value = row.get(key)
+    if isinstance(value, int):  # an id that is a number
+        value = str(value)
     if not isinstance(value, str) or (not value.strip() and key != "text"):
         raise InputError(f"{path}, line {number}: {key!r} must be a text.")
     return value

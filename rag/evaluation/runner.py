@@ -55,8 +55,9 @@ def run(
                 result = _ask(subject, question, answering)
                 if result["error"] and not any(item["error"] is None for item in results):
                     raise ProviderError(result["error"])
-                file.write(json.dumps(result, ensure_ascii=False) + "\n")
-                file.flush()
+                if result["error"] is None:  # else it is asked again
+                    file.write(json.dumps(result, ensure_ascii=False) + "\n")
+                    file.flush()
             results.append(result)
             progress(number, len(questions))
     return results
