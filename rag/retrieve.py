@@ -23,7 +23,7 @@ Numbers = NDArray[np.floating[Any]]
 
 # Chosen on one half of five English and three other public sets, and no worse on their other halves.
 _PARTS_WEIGHT = 0.5  # of the parts of a question against the whole of it, in what counts as near
-_FREQUENT = 0.1  # of all passages: a term in more of them finds none alone
+_SCORED = 4000  # passages, about: where the rarest terms stand in so many, others find none
 _CJK_WEIGHT = 0.7  # of words, at least: the embedder is English
 
 
@@ -147,16 +147,22 @@ class HybridRetriever(BaseRetriever):
         return Evidence(question, hits, self._judge(question, hits, words.weights), words.weights)
 
     def _by_words(self, terms: Sequence[str]) -> _Words:
-        """Return what words alone find.
+        """Return what words alone find, by the rarest of them.
 
         Passages with frequent words only are not looked for: they would have to be scored by the thousand,
-        and cannot come near to those that have a rare one.
+        and do not come near to those that have a rare one.
         """
         frequencies = self._library.document_frequencies(terms)
+        telling: list[str] = []
+        scored = 0
+        for term in sorted(filter(frequencies.get, terms), key=lambda term: frequencies[term]):
+            scored += frequencies[term]
+            if telling and scored > _SCORED:
+                break
+            telling.append(term)
         total = self._library.passage_count()
-        telling = [term for term in terms if 0 < frequencies[term] <= _FREQUENT * total]
-        rows = self._library.search_terms(telling or terms, self._settings.candidates)
-        return _Words(rows, {term: inverse_document_frequency(count, total) for term, count in frequencies.items()})
+        weights = {term: inverse_document_frequency(count, total) for term, count in frequencies.items()}
+        return _Words(self._library.search_terms(telling, self._settings.candidates), weights)
 
     def _reranked(self, question: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
         """Return the hits in the reranker's order, where there is one; the scores stay where they were."""

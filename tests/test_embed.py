@@ -127,6 +127,17 @@ def test_passage_vectors_are_those_of_context_and_text(embedder: MiniLMEmbedding
     assert cosines([item.passage for item in found], expected).min() >= SAME
 
 
+def test_parts_of_a_question_come_with_the_question_and_are_nearest_to_what_they_ask(embedder: MiniLMEmbedding) -> None:
+    text = "How do bees survive the winter, and when did the bank raise its interest rate?"
+    cut = text.index(",")
+    vectors = embedder.embed_spans(text, [Span(0, cut), Span(cut + 6, len(text))])
+    assert np.array_equal(vectors.passage, embedder.embed_question(text))
+    answers = ["Honey bees form a cluster in winter.", "The bank raised its interest rate in May."]
+    similarities = vectors.sentences @ np.stack([embedder.embed_question(answer) for answer in answers]).T
+    assert similarities.argmax(axis=1).tolist() == [0, 1]
+    assert embedder.embed_spans(text, ()).sentences.shape == (0, DIMENSION)
+
+
 def test_there_is_a_unit_vector_for_every_sentence(embedder: MiniLMEmbedding) -> None:
     for item, vectors in zip(PASSAGES, embedder.embed_passages(PASSAGES), strict=True):
         assert vectors.sentences.shape == (len(item.sentences), DIMENSION)
