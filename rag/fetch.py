@@ -184,8 +184,11 @@ class _Fetch:
             opened.connect((ip, address.port))
             if address.scheme == "https":
                 opened.settimeout(min(_CONNECT_SECONDS, self.left()))
-                # An end without goodbye is not the end of a page whose length is not given.
-                opened = _tls().wrap_socket(opened, server_hostname=address.host, suppress_ragged_eofs=False)
+                # An end without goodbye is not the end of a page whose length is not given. Two switches say so:
+                # that of OpenSSL is set by some releases of Python.
+                context = _tls()
+                context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+                opened = context.wrap_socket(opened, server_hostname=address.host, suppress_ragged_eofs=False)
         except BaseException:
             opened.close()
             raise

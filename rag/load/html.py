@@ -10,7 +10,7 @@ from rag.load.html_main import find_headline, main_blocks
 from rag.load.html_text import HEADINGS, Text, read_text
 from rag.load.html_tree import parse_markup
 
-_PROLOGUE = re.compile(r"\s+|<\?[^>]*>|<!--(?:(?!-->)[\s\S])*+-->")
+_PROLOGUE = re.compile(r"\s+|<\?[^>]*>|<!--[\s\S]*?-->")
 _PAGE = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _XML = re.compile(
     r"<!DOCTYPE\s+(?!html\b)\w+\s+(?:SYSTEM|PUBLIC|\[)"
