@@ -184,11 +184,8 @@ class _Fetch:
             opened.connect((ip, address.port))
             if address.scheme == "https":
                 opened.settimeout(min(_CONNECT_SECONDS, self.left()))
-                # An end without goodbye is not the end of a page whose length is not given. Two switches say so:
-                # that of OpenSSL is set by some releases of Python.
-                context = _tls()
-                context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-                opened = context.wrap_socket(opened, server_hostname=address.host, suppress_ragged_eofs=False)
+                # An end without goodbye is not the end of a page whose length is not given.
+                opened = _tls().wrap_socket(opened, server_hostname=address.host, suppress_ragged_eofs=False)
         except BaseException:
             opened.close()
             raise
@@ -215,7 +212,9 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _tls() -> ssl.SSLContext:
-    return httpcore.default_ssl_context()
+    context = httpcore.default_ssl_context()
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # some releases of Python set it
+    return context
 
 
 def _read(address: WebAddress, response: httpcore.Response) -> Page | WebAddress:

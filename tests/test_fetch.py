@@ -977,8 +977,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """The server's side of it; the client trusts this certificate and no other."""
-    trusting = ssl.create_default_context(cafile=str(certificate.with_suffix(".crt")))
-    monkeypatch.setattr(fetch, "_tls", lambda: trusting)
+    trusted = str(certificate.with_suffix(".crt"))
+    monkeypatch.setattr("httpcore.default_ssl_context", lambda: ssl.create_default_context(cafile=trusted))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context
