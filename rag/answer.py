@@ -116,7 +116,8 @@ class CitedQueryEngine(BaseQueryEngine):
 
 
 def _not_found(evidence: Evidence, model: str) -> Answer:
-    return Answer(evidence.question, "not_found", NOT_FOUND, (), (), evidence, model)
+    text = " ".join(filter(None, (NOT_FOUND, evidence.sufficiency.reason)))
+    return Answer(evidence.question, "not_found", text, (), (), evidence, model)
 
 
 def _incomplete(evidence: Evidence, model: str, warnings: tuple[str, ...] = ()) -> Answer:

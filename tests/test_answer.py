@@ -16,7 +16,7 @@ from rag import cite, quotes, verify
 from rag.answer import MAX_QUESTION, Answerer, CitedQueryEngine, Stopped, checked_question
 from rag.errors import InputError, ProviderError
 from rag.prompts import NOT_FOUND
-from rag.types import Answer, AnswerSentence, Citation, Draft, Evidence
+from rag.types import Answer, AnswerSentence, Citation, Draft, Evidence, Sufficiency
 from tests.evidence import draft, evidence, hit, same
 
 
@@ -72,6 +72,14 @@ def test_insufficient_evidence_is_not_found_and_no_answerer_is_asked() -> None:
     answer = engine(found, lambda *_: pytest.fail("asked")).answer("Who baked the cake?")
     assert (answer.status, answer.text, answer.citations, answer.sentences) == ("not_found", NOT_FOUND, (), ())
     assert len(answer.evidence.hits) == 1
+
+
+def test_what_is_missing_is_said_where_it_is_known() -> None:
+    found = evidence("Who baked the cake?", *FOUND.hits)
+    found = replace(found, sufficiency=Sufficiency(False, 'The passages do not mention "cake".', 0.1, 0.0, 0.2))
+    answer = engine(found, lambda *_: pytest.fail("asked")).answer("Who baked the cake?")
+    assert answer.text == f'{NOT_FOUND} The passages do not mention "cake".'
+    assert (answer.sentences, answer.citations) == ((), ())
 
 
 def test_an_answerer_that_finds_nothing_is_not_found() -> None:

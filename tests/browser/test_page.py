@@ -154,7 +154,7 @@ def test_what_the_articles_do_not_answer_cites_nothing(visits: Visits, quotes_ur
     visit = visits(quotes_url)
     clean.append(visit)
     visit.ask("How long should I boil an egg for a soft yolk?")
-    expect(visit.page.locator(".fn-none")).to_have_text("The articles do not answer this question.")
+    expect(visit.page.locator(".fn-none")).to_contain_text("The articles do not answer this question.")
     expect(visit.page.locator("a.cite")).to_have_count(0)
     visit.page.locator(".fn-nearest a").first.click()
     expect(visit.page.locator("mark").first).to_be_in_viewport()
