@@ -95,6 +95,33 @@ def test_questions_alone_are_asked_of_the_folder_beside_them_or_of_the_one_named
             assert {subject.document(source.source) for source in subject.library.sources()} == sources
 
 
+def test_another_way_to_cut_or_another_folder_has_a_library_of_its_own(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(tmp_path / "alone.jsonl", [{"id": "a", "text": "How long is the bridge?"}])
+    places = []
+    for dataset, settings, here in (
+        (data, Settings(), "a"),
+        (data, Settings.model_validate({"passages": {"max_tokens": 100}}), "a"),
+        (load_dataset(tmp_path / "alone.jsonl"), Settings(articles=tmp_path / "a" / "docs_store"), "a"),
+        (load_dataset(tmp_path / "alone.jsonl"), Settings(articles=tmp_path / "b" / "docs_store"), "b"),
+    ):
+        (tmp_path / here / "docs_store").mkdir(parents=True, exist_ok=True)
+        with opened(dataset, None, settings, Footnote) as subject:
+            places.append(subject.folder)
+    assert len(set(places)) == 4
+
+
+def test_large_documents_are_parted_into_files_and_all_are_found(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.evaluation.library._PART_CHARACTERS", 50)
+    with opened(data, None, Settings(), Footnote) as subject:
+        subject.library.sync()
+        assert len(list((subject.folder / "articles").iterdir())) == 3
+        assert {subject.document(source.source) for source in subject.library.sources()} == {"ostvik", "bees", "tea"}
+
+
 def test_a_library_that_another_process_builds_is_busy(data: Dataset) -> None:
     with opened(data, None, Settings(), Footnote) as subject:
         place = subject.folder / "library"

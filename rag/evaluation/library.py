@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from rag.config import Settings
+from rag.config import DEFAULT_ARTICLES, Settings
 from rag.errors import BusyError, StoreError
 from rag.evaluation.datasets import Dataset, Document
 from rag.types import Answer, Citation, Evidence, Progress, SyncReport
 
 _PART = 500  # documents a file: each file is a step that a sync can resume at
+_PART_CHARACTERS = 3_000_000
+_LAYOUT = 1  # raised when documents are written in another way
 
 
 class Library(Protocol):
@@ -88,8 +90,8 @@ def opened(
             for document in dataset.documents
             if document.text.strip() and language in (None, document.about.get("language", language))
         ]
-    articles = settings.articles or _beside(dataset.path)
-    folder = cache_folder() / "eval" / _key(documents, articles)
+    articles = (settings.articles or _beside(dataset.path) or DEFAULT_ARTICLES).resolve()
+    folder = cache_folder() / "eval" / _key(documents, articles, settings)
     sources: dict[str, str] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,13 +116,12 @@ def _beside(path: Path) -> Path | None:
     return next((place for place in places if place.is_dir()), None)
 
 
-def _key(documents: Sequence[Document] | None, articles: Path | None) -> str:
-    """Return the fingerprint that a library is kept under: of its documents, or of the place of its articles."""
-    whole = hashlib.sha256()
-    for document in documents or ():
-        whole.update(repr(document).encode())
-    if documents is None:
-        whole.update(str(articles.resolve() if articles else "").encode())
+def _key(documents: Sequence[Document] | None, articles: Path, settings: Settings) -> str:
+    """Return the fingerprint that a library is kept under: of its articles, and of how they are cut and embedded."""
+    about = settings.model_dump_json(include={"embedder", "passages"})
+    whole = hashlib.sha256(f"{_LAYOUT} {about}".encode())
+    for part in documents if documents is not None else [articles]:
+        whole.update(repr(part).encode())
     return whole.hexdigest()[:16]
 
 
@@ -128,16 +129,27 @@ def _write(documents: Sequence[Document], folder: Path) -> dict[str, str]:
     """Write documents as files of articles, and return the document of each source."""
     folder.mkdir(exist_ok=True)
     sources: dict[str, str] = {}
-    for start in range(0, len(documents), _PART):
-        name = f"part-{start // _PART:05d}.jsonl"
-        part = documents[start : start + _PART]
+    for number, part in enumerate(_parts(documents)):
+        name = f"part-{number:05d}.jsonl"
         rows = [
-            {"id": str(number), "title": document.title, "text": document.text, **document.about}
-            for number, document in enumerate(part, start=start)
+            {"id": str(place), "title": document.title, "text": document.text, **document.about}
+            for place, document in enumerate(part)
         ]
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        text = "".join(json.dumps(row) + "\n" for row in rows)
         path = folder / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        if not path.is_file() or path.read_text(encoding="ascii") != text:
+            path.write_text(text, encoding="ascii")
         sources |= {f"{name}#{row['id']}": document.id for row, document in zip(rows, part, strict=True)}
     return sources
+
+
+def _parts(documents: Sequence[Document]) -> Iterator[list[Document]]:
+    """Yield the documents in groups that fit a file which is parsed in one go."""
+    part: list[Document] = []
+    for document in documents:
+        part.append(document)
+        if len(part) == _PART or sum(len(item.text) for item in part) > _PART_CHARACTERS:
+            yield part
+            part = []
+    if part:
+        yield part
