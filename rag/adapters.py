@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from rag.nodes import to_node
 from rag.types import Hit, Matrix, Passage, PassageVectors, Span, Vector
 
 T = TypeVar("T")
+_SECRET = re.compile(r"(?:^|_)(?:key|secret|password|token|headers)$", re.IGNORECASE)
 
 
 class OtherEmbedder:
@@ -28,7 +30,8 @@ class OtherEmbedder:
     """
 
     def __init__(self, settings: EmbedderSettings, count_tokens: Callable[[Sequence[str]], list[int]]) -> None:
-        self.name = ":".join([settings.use, *(str(settings.options[key]) for key in sorted(settings.options))])
+        model = settings.options.get("model_name") or settings.options.get("model")
+        self.name = f"{settings.use}:{model}" if model else settings.use
         identity = json.dumps([settings.use, settings.options], sort_keys=True, default=str)
         self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self.in_house = settings.in_house
@@ -103,6 +106,8 @@ class Reranker:
 
 def _make(name: str, options: dict[str, Any], kind: type, what: str) -> Any:
     """Return an object of the class; raises UsageError where there is none of that name or it refuses its options."""
+    if secret := next(filter(_SECRET.search, options), None):  # the name of an option, never its value
+        raise UsageError(f"[{what}] options: {secret} may hold a secret. Set the variable that {name} reads it from.")
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(import_module(module), attribute)

@@ -157,6 +157,7 @@ def test_a_reranker_that_fails_is_a_provider_error(with_settings: Callable[..., 
         ({"embedder": {"use": "pathlib.Path"}}, "is not a BaseEmbedding"),
         ({"embedder": {"use": LETTERS, "options": {"salt": {"a": 1}}}}, "cannot be set up"),
         ({"reranker": {"use": LETTERS}}, "is not a BaseNodePostprocessor"),
+        ({"embedder": {"use": LETTERS, "options": {"api_key": "sk-1"}}}, "api_key may hold a secret"),
     ],
 )
 def test_a_class_that_is_not_there_is_a_usage_error(
@@ -164,6 +165,12 @@ def test_a_class_that_is_not_there_is_a_usage_error(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         with_settings(**section)
+
+
+def test_the_name_of_an_embedder_shows_its_model_and_no_other_option(with_settings: Callable[..., Footnote]) -> None:
+    options = {"model_name": "small", "salt": "hidden"}
+    with with_settings(embedder={"use": LETTERS, "options": options}) as library:
+        assert library.describe()["embedder"] == f"{LETTERS}:small"
 
 
 def test_options_are_json_in_the_environment() -> None:

@@ -16,6 +16,13 @@ from rag.errors import UsageError
 
 _BELOW = 1
 _COMPARE = "compare"
+_NOT_REPORTED: Any = {
+    "library": True,
+    "articles": True,
+    "model": True,
+    "embedder": {"options"},
+    "reranker": {"options"},
+}
 
 
 def evaluate(settings: Settings, options: argparse.Namespace) -> int:
@@ -55,9 +62,11 @@ def _measure(settings: Settings, options: argparse.Namespace) -> int:
             "language": options.language,
             "types": options.types,
             **subject.library.describe(),
-            "settings": settings.model_dump(mode="json", exclude={"library", "articles", "model"}),
+            "settings": settings.model_dump(mode="json", exclude=_NOT_REPORTED),
         }
-        key = hashlib.sha256(json.dumps([data.digest, config], sort_keys=True).encode()).hexdigest()[:16]
+        key = hashlib.sha256(json.dumps([data.digest, config, settings.model_dump(mode="json")]).encode()).hexdigest()[
+            :16
+        ]
         with count_bar("question") as show:
             results = runner.run(subject, questions, answering=not options.retrieval_only, key=key, progress=show)
     made: dict[str, Any] = {

@@ -93,17 +93,19 @@ def _journal(path: Path) -> Iterator[tuple[dict[str, Result], TextIO]]:
 
 
 def _ask(subject: Subject, question: Question, answering: bool) -> Result:
-    began = time.perf_counter()
     answer, error = None, None
     if answering:
         try:
             answer = subject.library.ask(question.text)
         except ProviderError as problem:
             answer, error = problem.answer, str(problem)
-    evidence = answer.evidence if answer else subject.library.search(question.text)
-    latency = {"retrieve": (time.perf_counter() - began) * 1000}
-    if answering and answer:
+    if answer:
+        evidence = answer.evidence
         latency = {name.removesuffix("_ms"): value for name, value in answer.timings.items()}
+    else:
+        began = time.perf_counter()
+        evidence = subject.library.search(question.text)
+        latency = {"retrieve": (time.perf_counter() - began) * 1000}
     ranking = _ranking(subject, question.text)
     result: Result = {
         "id": question.id,
