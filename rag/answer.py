@@ -13,6 +13,7 @@ from llama_index.core.base.response.schema import RESPONSE_TYPE, Response
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import QueryBundle
 
+from rag.budget import Budget
 from rag.errors import InputError, ProviderError
 from rag.nodes import to_node
 from rag.prompts import NOT_FOUND, refuses
@@ -22,8 +23,8 @@ from rag.types import Answer, AnswerSentence, Citation, Draft, Evidence, Status
 MAX_QUESTION = 8000
 
 Stopped = Callable[[], bool]
-Answerer = Callable[[Evidence, Stopped], Iterator[str | Draft]]
-"""Yields the text of a reply as it comes and, last, the draft; ends soon once it is stopped."""
+Answerer = Callable[[Evidence, Stopped, Budget], Iterator[str | Draft]]
+"""Yields the text of a reply as it comes and, last, the draft; ends soon once it is stopped; keeps to the budget."""
 Check = Callable[[Draft, Evidence], tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]]
 
 
@@ -41,12 +42,20 @@ class CitedQueryEngine(BaseQueryEngine):
     the shape of the JSON contract; `answer` returns the `Answer` itself.
     """
 
-    def __init__(self, retriever: EvidenceRetriever, answerer: Answerer, model: str, check: Check) -> None:
+    def __init__(
+        self,
+        retriever: EvidenceRetriever,
+        answerer: Answerer,
+        model: str,
+        check: Check,
+        budget: Callable[[], Budget] = Budget,
+    ) -> None:
         super().__init__(callback_manager=None)
         self._retriever = retriever
         self._answerer = answerer
         self._model = model
         self._check = check
+        self._budget = budget
 
     def answer(self, question: str, top_k: int | None = None, warnings: tuple[str, ...] = ()) -> Answer:
         """Return the checked answer to a question.
@@ -69,12 +78,13 @@ class CitedQueryEngine(BaseQueryEngine):
         """
         began = time.perf_counter()
         text = checked_question(question)
+        budget = self._budget()
         evidence = self._retriever.evidence(text, top_k)
         timings = {"retrieve_ms": _since(began)}
         answer = _not_found(evidence, self._model)
         if evidence.sufficiency.sufficient:
             try:
-                for part in self._answerer(evidence, stopped):
+                for part in self._answerer(evidence, stopped, budget):
                     if isinstance(part, Draft):
                         drafted = time.perf_counter()
                         answer = self._checked(part, evidence)
@@ -101,7 +111,13 @@ class CitedQueryEngine(BaseQueryEngine):
             status: Status = "incomplete" if draft.cut else "grounded" if supported else "partial"
             answer = Answer(evidence.question, status, text, sentences, citations, evidence, draft.model)
         cut = (f"The answer is not complete: {draft.cut}.",) if draft.cut else ()
-        return replace(answer, dropped_marks=draft.dropped_marks, usage=draft.usage, warnings=(*draft.warnings, *cut))
+        return replace(
+            answer,
+            dropped_marks=draft.dropped_marks,
+            usage=draft.usage,
+            warnings=(*draft.warnings, *cut),
+            draft=draft,
+        )
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
         answer = self.answer(query_bundle.query_str)

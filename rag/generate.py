@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from rag.budget import Budget
 from rag.errors import ProviderError
 from rag.models import REQUESTS, ChatModel, ContextTooLong, End
 from rag.prompts import chat_messages, fence_for
@@ -29,7 +30,7 @@ class ModelAnswerer:
         self._models = models
         self._quote = quote
 
-    def stream(self, evidence: Evidence, stopped: Callable[[], bool]) -> Iterator[str | Draft]:
+    def stream(self, evidence: Evidence, stopped: Callable[[], bool], budget: Budget) -> Iterator[str | Draft]:
         """Yield the text of the reply as it comes, without marks, and last the draft.
 
         Raises ProviderError where no model gave any text.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rag.budget import Budget
 from rag.text import index_terms, mostly_cjk, question_parts
 from rag.types import QUOTES, Draft, Evidence, Mark, Span
 
@@ -48,7 +49,7 @@ class QuoteAnswerer:
         """Return the quotes that answer a question."""
         return quote(evidence, self._max_sentences)
 
-    def stream(self, evidence: Evidence, stopped: Callable[[], bool]) -> Iterator[str | Draft]:
+    def stream(self, evidence: Evidence, stopped: Callable[[], bool], budget: Budget) -> Iterator[str | Draft]:
         """Yield the text and then the draft."""
         draft = self.draft(evidence)
         yield draft.text

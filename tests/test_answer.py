@@ -14,6 +14,7 @@ from llama_index.core.base.response.schema import Response
 
 from rag import cite, quotes, verify
 from rag.answer import MAX_QUESTION, Answerer, CitedQueryEngine, Stopped, checked_question
+from rag.budget import Budget
 from rag.errors import InputError, ProviderError
 from rag.prompts import NOT_FOUND
 from rag.types import Answer, AnswerSentence, Citation, Draft, Evidence, Sufficiency
@@ -38,15 +39,15 @@ def check(draft: Draft, found: Evidence) -> tuple[str, tuple[AnswerSentence, ...
 def replying(drafted: Draft) -> Answerer:
     """Return an answerer that gives one draft, word by word."""
 
-    def answerer(found: Evidence, stopped: Stopped) -> Iterator[str | Draft]:
+    def answerer(found: Evidence, stopped: Stopped, budget: Budget) -> Iterator[str | Draft]:
         yield from drafted.text.splitlines(keepends=True)
         yield drafted
 
     return answerer
 
 
-def quoting(found: Evidence, stopped: Stopped) -> Iterator[str | Draft]:
-    yield from replying(quotes.quote(found, 3))(found, stopped)
+def quoting(found: Evidence, stopped: Stopped, budget: Budget) -> Iterator[str | Draft]:
+    yield from replying(quotes.quote(found, 3))(found, stopped, budget)
 
 
 def engine(found: Evidence, answerer: Answerer = quoting) -> CitedQueryEngine:
@@ -131,7 +132,7 @@ def test_a_cut_refusal_is_not_taken_for_one() -> None:
 
 
 def test_where_no_model_answers_the_error_carries_what_was_found() -> None:
-    def failing(found: Evidence, stopped: Stopped) -> Iterator[str | Draft]:
+    def failing(found: Evidence, stopped: Stopped, budget: Budget) -> Iterator[str | Draft]:
         raise ProviderError("The model is not there.", retryable=True)
         yield
 
@@ -146,7 +147,7 @@ def test_where_no_model_answers_the_error_carries_what_was_found() -> None:
 def test_the_answerer_can_ask_whether_the_reader_has_stopped() -> None:
     asked: list[bool] = []
 
-    def patient(found: Evidence, stopped: Stopped) -> Iterator[str | Draft]:
+    def patient(found: Evidence, stopped: Stopped, budget: Budget) -> Iterator[str | Draft]:
         for word in ("The", " bridge", " is", " long"):
             asked.append(stopped())
             if asked[-1]:

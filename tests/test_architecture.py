@@ -17,7 +17,7 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 
-LEAVES = {"types", "errors", "config", "text", "prompts", "reply", "facts", "addresses"}
+LEAVES = {"types", "errors", "config", "text", "prompts", "reply", "facts", "addresses", "budget"}
 STAGES = {
     "load",
     "fetch",

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rag.app import Footnote
+from rag.budget import Budget
 from rag.embed import MiniLMEmbedding
 from rag.errors import ProviderError
 from rag.generate import ModelAnswerer, estimated_tokens, fitting
@@ -57,7 +58,7 @@ def never_quote(_: Evidence) -> Draft:
 def drafted(*models: Model, given: Evidence | None = None) -> tuple[str, Draft]:
     """Return what the models let the reader see, and the draft."""
     answerer = ModelAnswerer(models, never_quote)  # type: ignore[arg-type]
-    *shown, draft = answerer.stream(given or evidence(QUESTION, hit(BRIDGE)), lambda: False)
+    *shown, draft = answerer.stream(given or evidence(QUESTION, hit(BRIDGE)), lambda: False, Budget())
     assert isinstance(draft, Draft)
     return "".join(map(str, shown)), draft
 
@@ -152,7 +153,7 @@ def test_where_no_model_may_see_anything_quotes_answer() -> None:
     model = Model(in_house=False)
     quoted = Draft("Quoted.", (Span(0, 7),), (), "quotes", "Quoted.")
     answerer = ModelAnswerer([model], lambda _: quoted)  # type: ignore[list-item]
-    shown, draft = answerer.stream(evidence(QUESTION, secret), lambda: False)
+    shown, draft = answerer.stream(evidence(QUESTION, secret), lambda: False, Budget())
     assert shown == "Quoted."
     assert isinstance(draft, Draft)
     assert (draft.model, model.prompts) == ("quotes", [])

@@ -11,12 +11,18 @@ from pathlib import Path
 
 from rag.cli import commands
 from rag.cli.evaluate import evaluate
-from rag.cli.show import note
+from rag.cli.show import end_undisturbed, note
 from rag.config import Settings, load_settings
 from rag.errors import FootnoteError
 
 _UNEXPECTED = 70
 _INTERRUPTED = 130
+
+
+def run() -> int:
+    """Be the program: run one command, and let no signal disturb its end."""
+    with end_undisturbed():
+        return main()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,6 +2,6 @@
 
 import sys
 
-from rag.cli import main
+from rag.cli import run
 
-sys.exit(main())
+sys.exit(run())

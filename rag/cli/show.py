@@ -74,6 +74,13 @@ def stopped_gently() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def end_undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C once the block has ended: a process on its way out would die of it, its exit code lost."""
+    yield
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
     """Show files done of all, how many a second, the time that is left, and passages embedded."""
     from tqdm import tqdm

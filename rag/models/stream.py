@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from llama_index.core.llms import ChatResponse
 
+from rag.types import Usage
+
 _LONGEST = 60_000  # characters
 _LOOK_FOR_LOOP_EVERY = 256
 _LOOP = re.compile(r"(.{1,150}?)\1{7,}\Z", re.DOTALL)
@@ -23,7 +25,7 @@ class End(NamedTuple):
     """How a reply ended: `cut` says why it is not whole, None where it is; `usage` counts tokens."""
 
     cut: str | None
-    usage: dict[str, int] | None = None
+    usage: Usage | None = None
 
 
 class Reply:
@@ -35,7 +37,7 @@ class Reply:
     def __init__(self, put: Callable[[str], None]) -> None:
         self.finish: str | None = None
         self.cut: str | None = None
-        self.usage: dict[str, int] | None = None
+        self.usage: Usage | None = None
         self.has_text = False
         self.chunks = 0
         self._put = put
@@ -72,8 +74,8 @@ class Reply:
                 self.cut = "the model repeated itself without end"
 
 
-def _usage(given: Any) -> dict[str, int] | None:
-    counts: dict[str, int] = {}
+def _usage(given: Any) -> Usage | None:
+    counts: Usage = {}
     for name in ("prompt_tokens", "completion_tokens"):
         count = getattr(given, name, None)
         if not isinstance(count, int):

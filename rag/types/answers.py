@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from rag.types.library import Matrix, Passage, Source, Span, digest
 
 Verdict = Literal["supported", "partial", "unsupported", "contradicted"]
+Usage = dict[str, float]
 Status = Literal["grounded", "partial", "not_found", "incomplete"]
 QUOTES = "quotes"
 """What `model` says where none wrote the answer: its words are those of the articles. No model may be called so."""
@@ -87,7 +88,8 @@ class Draft:
 
     `text` is the reply without its marks, `raw` the reply as it came. `sentences` are spans of `text`,
     in order, apart. `dropped_marks` counts marks that pointed to nothing we gave. `cut` says why the
-    reply is not whole, None where it is.
+    reply is not whole, None where it is. `prompt` holds the roles and texts that were sent, `parameters`
+    what the model was asked with. `usage` counts tokens, and holds `cost` where the provider reports it.
     """
 
     text: str
@@ -97,8 +99,10 @@ class Draft:
     raw: str
     dropped_marks: int = 0
     cut: str | None = None
-    usage: dict[str, int] | None = None
+    usage: Usage | None = None
     warnings: tuple[str, ...] = ()
+    prompt: tuple[tuple[str, str], ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,8 @@ class Chip(NamedTuple):
 class AnswerSentence:
     """A sentence of the answer at `start:end` of its text, with its verdict and citation numbers.
 
-    `chips` tells the marks we set from brackets that are words of the answer.
+    `chips` tells the marks we set from brackets that are words of the answer. `support` (0 to 1) is how
+    sure the rules are that the citations say it: the higher, the surer.
     """
 
     text: str
@@ -185,6 +190,7 @@ class AnswerSentence:
     reasons: tuple[str, ...]
     citations: tuple[int, ...]
     chips: tuple[Chip, ...] = ()
+    support: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sentence in the shape of the JSON contract."""
@@ -198,9 +204,20 @@ class AnswerSentence:
         }
 
 
+class Judgement(NamedTuple):
+    """What a model says of each sentence of an answer, beside our own verdicts; None where it was not asked."""
+
+    model: str
+    verdicts: tuple[Verdict | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A checked answer: text with numbered marks, its sentences with verdicts, its citations."""
+    """A checked answer: text with numbered marks, its sentences with verdicts, its citations.
+
+    `question` is as it was asked; what was searched for is the evidence's. `draft` is what the answer was
+    made from, None where nothing was drafted.
+    """
 
     question: str
     status: Status
@@ -210,16 +227,23 @@ class Answer:
     evidence: Evidence
     model: str
     dropped_marks: int = 0
-    usage: dict[str, int] | None = None
+    usage: Usage | None = None
     warnings: tuple[str, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
+    draft: Draft | None = field(default=None, repr=False)
+    judgement: Judgement | None = None
+
+    @property
+    def standalone_question(self) -> str:
+        """The question that was searched for: a follow-up with what it leaves unsaid."""
+        return self.evidence.question
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer in the shape of the JSON contract."""
         cited = {citation.evidence_n for citation in self.citations}
         return {
             "question": self.question,
-            "standalone_question": self.question,
+            "standalone_question": self.standalone_question,
             "status": self.status,
             "text": self.text,
             "sentences": [sentence.to_dict() for sentence in self.sentences],
@@ -230,6 +254,7 @@ class Answer:
             "model": self.model,
             "usage": self.usage,
             "timings": {name: round(value, 1) for name, value in self.timings.items()},
+            **({"judge": self.judgement._asdict()} if self.judgement else {}),
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,21 @@ def open_here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Foot
         return open_library(jobs.settings({"library": place / "library", "articles": place / "articles"}))
 
     return open_
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what this process went through to the one that it works for, if it works for one."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["faults"] = (dict(SUMMARY.numbers), SUMMARY.lines)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process went through that worked for this one."""
+    numbers, lines = getattr(node, "workeroutput", {}).get("faults", ({}, []))
+    SUMMARY.numbers.update(numbers)
+    SUMMARY.lines += lines
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,0 +1,27 @@
+"""Owns what one question may spend: requests to models, and time."""
+
+from __future__ import annotations
+
+import time
+
+REQUESTS = 3  # for one question, whatever goes wrong: rewriting it, answering it, judging the answer
+
+
+class Budget:
+    """Counts down what a question has left; shared by all that sends requests for it.
+
+    `left` counts requests; `deadline` is in seconds of the monotonic clock.
+    """
+
+    def __init__(self, requests: int = REQUESTS, seconds: float = 120.0) -> None:
+        self.left = requests
+        self.deadline = time.monotonic() + seconds
+
+    @property
+    def seconds(self) -> float:
+        """The time that is left; 0 or less where there is none."""
+        return self.deadline - time.monotonic()
+
+    def take(self) -> None:
+        """Count a request that is about to be sent."""
+        self.left -= 1
