@@ -22,6 +22,8 @@ from rag.ledger import Ledger
 from rag.load.sandbox import Sandbox
 from rag.types import Passage, PassageVectors
 
+pytest_plugins = ["tests.summary"]
+
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "docs_store"
 _DATA = Path(os.environ.get("EVALUATION_DATA", ROOT.parent / "shared"))

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.world import QUESTIONS, SUMMARY, State, World, article, check_between, check_final, check_paid, needs
+from tests.faults.world import QUESTIONS, State, World, article, check_between, check_final, check_paid, needs
+from tests.summary import SUMMARY
 
 ADDRESS = "http://mills.example/gustav"
 PAGE = {"url": ADDRESS, "data": "".join(f"<p>{text}</p>" for text in article("gustav", 1).split("\n\n"))}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.world import CHANGES, SUMMARY, THOROUGH, World, needs
+from tests.faults.world import CHANGES, THOROUGH, World, needs
+from tests.summary import SUMMARY
 
 POINTS = [  # in the order of a sync
     "rag.ledger.Ledger.put",

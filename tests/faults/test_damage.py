@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.world import QUESTIONS, SUMMARY, THOROUGH, State, World, article, check_final, error_of, needs
+from tests.faults.world import QUESTIONS, THOROUGH, State, World, article, check_final, error_of, needs
+from tests.summary import SUMMARY
 
 Damage = Callable[[Path], None]
 

@@ -12,7 +12,6 @@ import pytest
 from tests.faults.world import (
     OWN_MOUNTS,
     QUESTIONS,
-    SUMMARY,
     THOROUGH,
     Server,
     State,
@@ -23,6 +22,7 @@ from tests.faults.world import (
     needs,
     serving,
 )
+from tests.summary import SUMMARY
 
 
 @pytest.fixture(scope="module")

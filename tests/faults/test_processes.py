@@ -25,7 +25,8 @@ from rag.load.sandbox import Sandbox
 from rag.lock import Lock, owner_pid
 from tests.conftest import held
 from tests.faults import jobs
-from tests.faults.world import ENVIRONMENT, NAMES, QUESTIONS, ROOT, SUMMARY, World, article
+from tests.faults.world import ENVIRONMENT, NAMES, QUESTIONS, ROOT, World, article
+from tests.summary import SUMMARY
 
 Open = Callable[[], Footnote]
 

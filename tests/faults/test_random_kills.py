@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.faults.world import SUMMARY, Server, State, article, check_paid
+from tests.faults.world import Server, State, article, check_paid
+from tests.summary import SUMMARY
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "0")) or 20
 SEED = int(os.environ.get("FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import held
-from tests.faults.world import QUESTIONS, SUMMARY, World, check_paid, needs
+from tests.faults.world import QUESTIONS, World, check_paid, needs
 from tests.first_schema import FIRST_COLUMNS, FIRST_SCHEMA
+from tests.summary import SUMMARY
 
 
 def first_version(world: World) -> tuple[Path, Any]:

@@ -10,31 +10,18 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.summary import SUMMARY
+
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 32  # passages embedded before they are kept: what one kill may cost
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 State = dict[str, Any]
-
-
-@dataclass
-class Summary:
-    """What was tried in this run, for its last lines."""
-
-    numbers: Counter[str] = field(default_factory=Counter)
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, **numbers: int) -> None:
-        self.numbers.update(numbers)
-
-
-SUMMARY = Summary()
 
 
 class Server:
