@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -14,17 +14,22 @@ from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import QueryBundle
 
 from rag.budget import Budget
+from rag.disagreement import disagreements
 from rag.errors import InputError, ProviderError
 from rag.nodes import to_node
 from rag.prompts import NOT_FOUND, refuses
 from rag.text import clean
-from rag.types import Answer, AnswerSentence, Citation, Draft, Evidence, Status
+from rag.types import Answer, AnswerSentence, Citation, Draft, Evidence, Exchange, Status
 
 MAX_QUESTION = 8000
 
 Stopped = Callable[[], bool]
 Answerer = Callable[[Evidence, Stopped, Budget], Iterator[str | Draft]]
 """Yields the text of a reply as it comes and, last, the draft; ends soon once it is stopped; keeps to the budget."""
+Standalone = Callable[[str, Sequence[Exchange], Budget, Stopped], str]
+"""Returns a follow-up with what it leaves unsaid, taken from what was said before."""
+Judge = Callable[[Answer, Budget], Answer]
+"""Returns an answer with a second opinion on its sentences."""
 Check = Callable[[Draft, Evidence], tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]]
 
 
@@ -49,6 +54,8 @@ class CitedQueryEngine(BaseQueryEngine):
         model: str,
         check: Check,
         budget: Callable[[], Budget] = Budget,
+        standalone: Standalone = lambda question, *_: question,
+        judge: Judge | None = None,
     ) -> None:
         super().__init__(callback_manager=None)
         self._retriever = retriever
@@ -56,13 +63,22 @@ class CitedQueryEngine(BaseQueryEngine):
         self._model = model
         self._check = check
         self._budget = budget
+        self._standalone = standalone
+        self._judge = judge
 
-    def answer(self, question: str, top_k: int | None = None, warnings: tuple[str, ...] = ()) -> Answer:
-        """Return the checked answer to a question.
+    def answer(
+        self,
+        question: str,
+        top_k: int | None = None,
+        warnings: tuple[str, ...] = (),
+        history: Sequence[Exchange] = (),
+    ) -> Answer:
+        """Return the checked answer to a question; with a `history`, to what it means after that.
 
         Raises InputError where there is no question in it, ProviderError where no model gave an answer.
         """
-        return next(part for part in self.stream(question, top_k, warnings) if isinstance(part, Answer))
+        parts = self.stream(question, top_k, warnings, history=history)
+        return next(part for part in parts if isinstance(part, Answer))
 
     def stream(
         self,
@@ -70,6 +86,7 @@ class CitedQueryEngine(BaseQueryEngine):
         top_k: int | None = None,
         warnings: tuple[str, ...] = (),
         stopped: Stopped = lambda: False,
+        history: Sequence[Exchange] = (),
     ) -> Iterator[str | Answer]:
         """Yield the text of the draft piece by piece, without marks, and last the checked `Answer`.
 
@@ -79,8 +96,11 @@ class CitedQueryEngine(BaseQueryEngine):
         began = time.perf_counter()
         text = checked_question(question)
         budget = self._budget()
-        evidence = self._retriever.evidence(text, top_k)
-        timings = {"retrieve_ms": _since(began)}
+        asked = self._standalone(text, history, budget, stopped) if history else text
+        timings = {"rewrite_ms": _since(began)} if history else {}
+        searching = time.perf_counter()
+        evidence = self._retriever.evidence(asked, top_k)
+        timings["retrieve_ms"] = _since(searching)
         answer = _not_found(evidence, self._model)
         if evidence.sufficiency.sufficient:
             try:
@@ -89,16 +109,22 @@ class CitedQueryEngine(BaseQueryEngine):
                         drafted = time.perf_counter()
                         answer = self._checked(part, evidence)
                         timings["verify_ms"] = _since(drafted)
+                        if self._judge and not stopped():
+                            judging = time.perf_counter()
+                            answer = self._judge(answer, budget)
+                            timings["judge_ms"] = _since(judging)
                     else:
                         timings.setdefault("first_token_ms", _since(began))
                         yield part
             except ProviderError as error:
-                error.answer = _incomplete(evidence, self._model, (*warnings, str(error)))
+                error.answer = replace(
+                    _incomplete(evidence, self._model, (*warnings, str(error))), question=text, timings=timings
+                )
                 raise
         if "first_token_ms" not in timings:
             yield answer.text
         timings["total_ms"] = _since(began)
-        yield replace(answer, warnings=(*warnings, *answer.warnings), timings=timings)
+        yield replace(answer, question=text, warnings=(*warnings, *answer.warnings), timings=timings)
 
     def _checked(self, draft: Draft, evidence: Evidence) -> Answer:
         if refuses(draft.text) and not draft.marks and not draft.cut:
@@ -109,7 +135,16 @@ class CitedQueryEngine(BaseQueryEngine):
             text, sentences, citations = self._check(draft, evidence)
             supported = all(sentence.verdict == "supported" for sentence in sentences)
             status: Status = "incomplete" if draft.cut else "grounded" if supported else "partial"
-            answer = Answer(evidence.question, status, text, sentences, citations, evidence, draft.model)
+            answer = Answer(
+                evidence.question,
+                status,
+                text,
+                sentences,
+                citations,
+                evidence,
+                draft.model,
+                disagreements=disagreements(citations, evidence),
+            )
         cut = (f"The answer is not complete: {draft.cut}.",) if draft.cut else ()
         return replace(
             answer,

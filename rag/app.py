@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag import cite, verify
 from rag.answer import CitedQueryEngine, Stopped, checked_question
+from rag.asks import PartwiseRetriever
 from rag.backup import remove_leftovers
+from rag.budget import Budget
 from rag.config import DEFAULT_ARTICLES, Settings, load_settings
-from rag.embed import MiniLMEmbedding, token_counter
+from rag.conversation import by_rules, exchanges, standalone
 from rag.errors import BusyError, FootnoteError, InputError, ReadOnlyError, StoreError
+from rag.factory import make_answerer, make_embedder, make_judge, make_reranker
 from rag.index import FOLDER_NAME, exact_index
 from rag.ledger import FILE_NAME, Ledger, LedgerReader
 from rag.lock import Lock
 from rag.owner import ARTICLES, EMBEDDER, EMBEDDER_NAME, Owner
-from rag.quotes import QuoteAnswerer
+from rag.prompts import rewrite_messages
+from rag.receipt import receipt
 from rag.retrieve import HybridRetriever
 from rag.sufficiency import judge
-from rag.types import Answer, AnswerSentence, Article, Citation, Draft, Embedder, Evidence, Progress, Source, SyncReport
+from rag.types import (
+    QUOTES,
+    Answer,
+    AnswerSentence,
+    Article,
+    Citation,
+    Draft,
+    Evidence,
+    Exchange,
+    Mark,
+    Progress,
+    Source,
+    Span,
+    SyncReport,
+)
 
 if TYPE_CHECKING:
-    from rag.adapters import Reranker
     from rag.doctor import StoreCheck
-    from rag.generate import ModelAnswerer
     from rag.quality import QualityReport
 
 
+_REWRITE = 120  # tokens that a model may take to write a follow-up anew
+_CITED = 3  # passages that a sentence is checked against
+Messages = Sequence[Mapping[str, object]]
 _CHECKED_BYTES = 100_000_000  # a smaller ledger is looked through at every opening: tens of milliseconds
 
 
@@ -74,20 +93,24 @@ class Footnote:
         try:
             self._ledger = self._open_ledger()
             self.articles = _bound_folder(self._ledger, settings)
-            self._embedder = _embedder(settings)
+            self._embedder = make_embedder(settings)
             if not re_embed:
                 self._check_embedder()
             if isinstance(self._ledger, Ledger):
                 self._owner = Owner(self._ledger, settings, self.articles, self._embedder)
-            reranker = _reranker(settings)
-            self._answerer = _answerer(settings)
+            reranker = make_reranker(settings)
+            self._answerer = make_answerer(settings)
             self.model = self._answerer.name
+            self._judge = make_judge(settings)
         except BaseException:
             self.close()
             raise
         search = self._owner.index if self._owner else exact_index(self._ledger)
         self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval, judge, reranker)
-        self._engine = CitedQueryEngine(self._retriever, self._answerer.stream, self.model, self._check)
+        self._partwise = PartwiseRetriever(self._retriever, by_rules)
+        self._engine = CitedQueryEngine(
+            self._partwise, self._answerer.stream, self.model, self._check, self._budget, self._standalone, self._judge
+        )
 
     @property
     def notice(self) -> str | None:
@@ -95,6 +118,11 @@ class Footnote:
         if self._refusal is None:
             return None
         return f"{self._reason}: answering from what it holds now, without syncing."
+
+    @property
+    def troubled(self) -> list[str]:
+        """The models that failed too often of late and are left alone for a while."""
+        return self._answerer.troubled
 
     @property
     def owner_pid(self) -> int | None:
@@ -126,29 +154,46 @@ class Footnote:
         """
         return self.owner.sync(progress, prune=prune)
 
-    def ask(self, question: str, top_k: int | None = None) -> Answer:
+    def ask(self, question: str, top_k: int | None = None, history: Messages = ()) -> Answer:
         """Return the checked answer to a question.
 
-        Raises InputError where it is empty or too long, ProviderError where no model gave an answer.
+        `history` is what was said before, oldest first: messages with a `role`, "user" or "assistant", and a text as
+        `content`; a follow-up is answered in its sense. Raises InputError where the question is empty or too long or
+        the history holds anything else, ProviderError where no model gave an answer.
         """
-        return self._engine.answer(question, top_k, (self.notice,) if self.notice else ())
+        return self._engine.answer(question, top_k, self._warnings, exchanges(history))
 
-    def stream(self, question: str, stopped: Stopped = lambda: False) -> Iterator[str | Answer]:
-        """Yield the draft's text piece by piece and, last, the checked `Answer`.
+    def stream(self, question: str, stopped: Stopped = lambda: False, history: Messages = ()) -> Iterator[str | Answer]:
+        """Yield the draft's text piece by piece and, last, the checked `Answer`; as `ask`.
 
         Once `stopped` returns true, what came so far is checked and returned as an incomplete answer.
         """
-        return self._engine.stream(question, None, (self.notice,) if self.notice else (), stopped)
+        return self._engine.stream(question, None, self._warnings, stopped, exchanges(history))
 
     def search(self, question: str, top_k: int | None = None) -> Evidence:
         """Return the best passages for a question, best first, without answering it."""
-        return self._retriever.evidence(checked_question(question), top_k)
+        return self._partwise.evidence(checked_question(question), top_k)
 
     def supports(self, sentence: str, citations: Sequence[Citation], evidence: Evidence) -> bool:
         """Return whether citations of an answer, and no others, support a sentence, by the rules of its verdicts."""
         cited = cite.cite_alone(sentence, citations, evidence, self._embedder.embed_question)
         (checked,) = verify.verify(cited, evidence)[1]
         return checked.verdict == "supported"
+
+    def check(self, sentence: str, articles: Sequence[str]) -> tuple[AnswerSentence, tuple[Citation, ...]]:
+        """Return a sentence with its verdict, and what it was held against: the nearest passages of these articles.
+
+        `articles` are their ids. Where they hold no passage there is no citation, and no support.
+        """
+        evidence = self._retriever.evidence(checked_question(sentence), within=articles)
+        marks = tuple(Mark(len(sentence), n) for n, _ in enumerate(evidence.hits[:_CITED], start=1))
+        draft = Draft(sentence, (Span(0, len(sentence)),), marks, QUOTES, sentence)
+        _, (checked,), citations = self._check(draft, evidence)
+        return checked, citations
+
+    def receipt(self, answer: Answer) -> dict[str, Any]:
+        """Return all that an answer was made from, as JSON values, for `footnote verify` to check later."""
+        return receipt(answer, self._embedder)
 
     def article(self, article_id: str) -> Article | None:
         """Return an article as it is now: `text[start:end]` is what citations quote."""
@@ -185,6 +230,8 @@ class Footnote:
         """Close the library and give it free."""
         if self._owner:
             self._owner.close()
+        if judging := getattr(self, "_judge", None):
+            judging.close()
         if hasattr(self, "_ledger"):
             self._ledger.close()
         if self._lock:
@@ -202,6 +249,25 @@ class Footnote:
     def _check(self, draft: Draft, evidence: Evidence) -> tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]:
         cited = cite.cite(draft, evidence, self._embedder.embed_question)
         return *verify.verify(cited, evidence), cited.citations
+
+    @property
+    def _warnings(self) -> tuple[str, ...]:
+        return (self.notice,) if self.notice else ()
+
+    def _budget(self) -> Budget:
+        return Budget(self._answerer.requests, self._settings.answer.timeout)
+
+    def _standalone(self, question: str, history: Sequence[Exchange], budget: Budget, stopped: Stopped) -> str:
+        def rewrite(told: Sequence[Exchange], asked: str) -> str | None:
+            def written(answers: bool, internal: bool) -> str | None:
+                messages = rewrite_messages(told, asked, answers=answers)
+                return self._answerer.complete(messages, budget, _REWRITE, internal=internal, stopped=stopped)
+
+            # Earlier answers may quote internal articles: those go to in-house models only.
+            internal = self._ledger.has_internal()
+            return written(answers=True, internal=internal) or (internal and written(False, False)) or None
+
+        return standalone(question, history, rewrite)
 
     def _check_embedder(self) -> None:
         known = self._ledger.get(EMBEDDER)
@@ -239,33 +305,3 @@ def _bound_folder(ledger: LedgerReader, settings: Settings) -> Path:
             "Name another --library for that folder."
         )
     return bound
-
-
-def _embedder(settings: Settings) -> Embedder:
-    """Return the built-in embedder, or the one that is set."""
-    if not settings.embedder.use:
-        return MiniLMEmbedding(settings.embedder.path)
-    from rag.adapters import OtherEmbedder  # imports that the built-in embedder does not need
-
-    return OtherEmbedder(settings.embedder, token_counter())
-
-
-def _reranker(settings: Settings) -> Reranker | None:
-    """Return the reranker that is set, if any."""
-    if not settings.reranker.use:
-        return None
-    from rag.adapters import Reranker
-
-    return Reranker(settings.reranker)
-
-
-def _answerer(settings: Settings) -> QuoteAnswerer | ModelAnswerer:
-    """Return what answers: the models that are set, else quotes."""
-    quoting = QuoteAnswerer(settings.quotes.max_sentences)
-    if not settings.model.strip(" ,"):
-        return quoting
-    from rag.generate import ModelAnswerer  # seconds of imports that quotes do not need
-    from rag.models import ChatModel, model_specs
-
-    models = [ChatModel(spec, settings.answer) for spec in model_specs(settings, os.environ)]
-    return ModelAnswerer(models, quoting.draft)

@@ -81,16 +81,24 @@ class AnswerSettings(_Section):
     """What a model may take for one answer; times in seconds."""
 
     max_tokens: int = Field(default=1024, ge=16, le=32768)
-    timeout: float = Field(default=120, gt=0, le=3600, description="for the whole answer, retries included")
+    timeout: float = Field(default=120, gt=0, le=3600, description="for one question, all its requests included")
     first_token_timeout: float = Field(default=30, gt=0, le=3600)
     stall_timeout: float = Field(default=20, gt=0, le=3600, description="between two pieces of a reply")
 
 
-class ModelSettings(_Section):
-    """A model `[models.NAME]`; only one named in `model` is ever used.
+class LimitSettings(_Section):
+    """What readers may take in all; 0 is no limit. Tokens are those of prompts and replies, the day is that of UTC."""
 
-    `model` None means NAME; `base_url` and `api_key_env` None mean the provider's own. `in_house`
-    lets it see articles marked internal. `context_window` counts tokens.
+    questions_per_minute: int = Field(default=20, ge=0, description="of one reader of the page")
+    answers_at_once: int = Field(default=32, ge=1, le=1000, description="by models; others wait for a place")
+    tokens_per_day: int = Field(default=0, ge=0, description="of models, for all readers; then quotes answer")
+
+
+class ModelSettings(_Section):
+    """A model `[models.NAME]`; only one named in `model` or `judge` is ever used.
+
+    `provider` is one of those in `rag.models.PROVIDERS`. `model` None means NAME; `base_url` and `api_key_env` None
+    mean the provider's own. `in_house` lets it see articles marked internal. `context_window` counts tokens.
     """
 
     provider: str = "openai-like"
@@ -105,14 +113,17 @@ class Settings(_Section):
     """All settings. `articles` None means: the folder the library is bound to, else `docs_store/`.
 
     `model` names the models to answer with, separated by commas, in the order to try them: blocks of
-    `models`, or `provider/model`. Empty means: quotes, and nothing leaves the machine.
+    `models`, or `provider/model`. Empty means: quotes, and nothing leaves the machine. `judge` names, in the same way,
+    the model that gives a second opinion on each sentence; empty means: none.
     """
 
     library: Path = Path(".footnote")
     articles: Path | None = None
     model: str = ""
+    judge: str = ""
     models: dict[str, ModelSettings] = {}
     answer: AnswerSettings = AnswerSettings()
+    limits: LimitSettings = LimitSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     passages: PassageSettings = PassageSettings()
     retrieval: RetrievalSettings = RetrievalSettings()

@@ -4,6 +4,7 @@
     ├── UsageError    2  an option or setting is unknown or out of range
     ├── InputError    3  a folder, file or question cannot be used
     ├── ProviderError 4  no model gave an answer
+    │   └── LimitError      too much was asked for just now
     ├── StoreError    5  the library is damaged or does not fit these settings
     │   └── ReadOnlyError   nothing can be written to it; what it holds still answers
     └── BusyError     6  another process owns the library
@@ -50,6 +51,14 @@ class ProviderError(FootnoteError):
         super().__init__(message)
         self.retryable = retryable
         self.answer: Answer | None = None
+
+
+class LimitError(ProviderError):
+    """Readers have asked for more than `[limits]` allows; after `retry_after` seconds they may ask again."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message, retryable=True)
+        self.retry_after = retry_after
 
 
 class StoreError(FootnoteError):

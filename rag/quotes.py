@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import ClassVar
 
 from rag.budget import Budget
+from rag.disagreement import says_otherwise
 from rag.text import index_terms, mostly_cjk, question_parts
 from rag.types import QUOTES, Draft, Evidence, Mark, Span
 
@@ -41,6 +44,8 @@ class QuoteAnswerer:
     """Answers with quotes, all at once."""
 
     name = QUOTES
+    requests = 0
+    troubled: ClassVar[list[str]] = []
 
     def __init__(self, max_sentences: int) -> None:
         self._max_sentences = max_sentences
@@ -55,6 +60,9 @@ class QuoteAnswerer:
         yield draft.text
         yield draft
 
+    def complete(self, *_: object, **__: object) -> None:
+        """Write nothing: there is no model to ask."""
+
     def close(self) -> None:
         """Give back what was held: nothing."""
 
@@ -64,7 +72,8 @@ def quote(evidence: Evidence, max_sentences: int) -> Draft:
 
     A sentence counts by its similarity to the question, the question's words in it and around it, the score of its
     passage, and whether it shows a name, time or number where one is asked for. Those far behind the best are left
-    out, but fewer where the question asks for several things. The article with the best sentence comes first.
+    out, but fewer where the question asks for several things. The article with the best sentence comes first. What
+    another article says otherwise is quoted too.
     """
     ranked = sorted(_candidates(evidence), key=lambda candidate: -candidate.score)
     reach = _WORTH_QUOTING * max(1, len(question_parts(evidence.question)))
@@ -73,8 +82,17 @@ def quote(evidence: Evidence, max_sentences: int) -> Draft:
         if len(chosen) == max_sentences or candidate.score < ranked[0].score - reach:
             break
         chosen.setdefault(candidate.terms, candidate)
+    for candidate in _at_odds(tuple(chosen.values()), ranked):
+        chosen.setdefault(candidate.terms, candidate)
     articles = [candidate.article for candidate in chosen.values()]
     return _draft(sorted(chosen.values(), key=lambda candidate: (articles.index(candidate.article), candidate.span)))
+
+
+def _at_odds(chosen: Sequence[_Candidate], ranked: Sequence[_Candidate]) -> Iterator[_Candidate]:
+    """Yield the sentences of other articles that do not agree with a chosen one, one for each of them."""
+    for one in chosen:
+        others = (other for other in ranked if other.article != one.article and says_otherwise(one.text, other.text))
+        yield from islice(others, 1)
 
 
 def _draft(quotes: Sequence[_Candidate]) -> Draft:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from rag.config import RetrievalSettings
 from rag.nodes import to_node
-from rag.text import clean, mostly_cjk, question_parts, question_terms
+from rag.text import clean, index_terms, mostly_cjk, question_parts, question_terms
 from rag.types import Candidates, Embedder, Evidence, Features, Hit, PassageVectors, StoredPassage, Sufficiency, Vector
 
 Numbers = NDArray[np.floating[Any]]
@@ -25,6 +26,8 @@ Numbers = NDArray[np.floating[Any]]
 _PARTS_WEIGHT = 0.5  # of the parts of a question against the whole of it, in what counts as near
 _SCORED = 4000  # passages, about: where the rarest terms stand in so many, others find none
 _CJK_WEIGHT = 0.7  # of words, at least: the embedder is English
+
+_BETWEEN_WORDS = re.compile(r"\W+")
 
 
 class Library(Protocol):
@@ -41,6 +44,9 @@ class Library(Protocol):
 
     def active(self, rows: Sequence[int]) -> set[int]:
         """Return those of the rows that may answer."""
+
+    def rows_of(self, articles: Sequence[str]) -> list[int]:
+        """Return the rows of the passages of these articles that may answer."""
 
     def candidates(self, rows: Sequence[int]) -> Candidates:
         """Return what ranking needs of those of the rows that may answer."""
@@ -108,10 +114,11 @@ class HybridRetriever(BaseRetriever):
         self._reranker = reranker
         self._judge = judge
 
-    def evidence(self, question: str, top_k: int | None = None) -> Evidence:
+    def evidence(self, question: str, top_k: int | None = None, within: Sequence[str] | None = None) -> Evidence:
         """Return the best passages for a question, best first, and whether they can hold an answer.
 
-        Raises ProviderError where an embedder or a reranker of another maker fails.
+        With `within`, ids of articles, all their passages are candidates, and no others. Raises ProviderError
+        where an embedder or a reranker of another maker fails.
         """
         question = clean(question)
         count = top_k or self._settings.top_k
@@ -119,14 +126,16 @@ class HybridRetriever(BaseRetriever):
         vectors = self._embedder.embed_spans(question, question_parts(question))
         with self._library.snapshot():
             words = self._by_words(terms)
-            dense = self._nearest(vectors.passage, self._settings.candidates)
-            found = self._library.candidates(list(dict.fromkeys((*dense, *words.rows))))
+            dense = self._nearest(vectors.passage, self._settings.candidates) if within is None else []
+            rows = (*dense, *words.rows) if within is None else self._library.rows_of(within)
+            found = self._library.candidates(list(dict.fromkeys(rows)))
             scores = self._library.term_scores(terms, found.rows)
             fused = self._fused(question, found, vectors, scores)
             order = sorted(range(len(fused)), key=lambda i: (-fused[i], found.places[i]))
             wanted = max(count, self._reranker.depth) if self._reranker else count
-            kept = [order[i] for i in spread([found.articles[i] for i in order], wanted)]
-            stored = self._library.passages([found.rows[i] for i in kept])
+            ranked = _Ranked(self._library, [found.rows[i] for i in order], wanted, set(terms))
+            kept = [order[i] for i in spread([found.articles[i] for i in order], wanted, ranked.told, count)]
+            stored = ranked.stored
         dense_ranks = {row: rank for rank, row in enumerate(dense, start=1)}
         lexical_ranks = {row: rank for rank, row in enumerate(words.rows, start=1)}
         hits = tuple(
@@ -235,17 +244,59 @@ def _over_best(scores: Numbers) -> Numbers:
     return scaled
 
 
-def spread(articles: Sequence[str], count: int) -> list[int]:
+class _Ranked:
+    """The passages of ranked rows, read some at a time: mostly the first are all that is wanted."""
+
+    def __init__(self, library: Library, rows: Sequence[int], step: int, terms: Set[str]) -> None:
+        self.stored: dict[int, StoredPassage] = {}
+        self._library = library
+        self._rows = rows
+        self._step = step
+        self._terms = terms
+
+    def told(self, position: int) -> list[str]:
+        """Return what a passage says: the words of each of its sentences, and those of the question in its title."""
+        if self._rows[position] not in self.stored:
+            self.stored |= self._library.passages(self._rows[position : position + self._step])
+        passage = self.stored[self._rows[position]].passage
+        sentences = [_BETWEEN_WORDS.sub(" ", passage.quote(span).casefold()).strip() for span in passage.sentences]
+        return sentences + sorted(self._terms & set(index_terms(passage.context)))
+
+
+def spread(
+    articles: Sequence[str], count: int, told: Callable[[int], Sequence[str]] = lambda _: (), least: int = 0
+) -> list[int]:
     """Return the positions of `count` ranked passages, given the article of each, in order of rank.
 
-    No article takes more than half of the places while others have passages left.
+    No article takes more than half of the places while others have passages left; one that says mostly what
+    better ones of another article said counts as that. What says nothing but that is taken only where there
+    would be fewer than `least` otherwise. `told` gives what the passage at a position says, sentence by sentence.
     """
     most = max(1, count // 2)
     taken: Counter[str] = Counter()
+    said: dict[str, str] = {}  # each sentence, and whose it was first
     chosen: list[int] = []
     spare: list[int] = []
+    echoes: list[int] = []
     for position, article in enumerate(articles):
-        taken[article] += 1
-        (chosen if taken[article] <= most else spare).append(position)
-    chosen = chosen[:count]
-    return sorted(chosen + spare[: count - len(chosen)])
+        if len(chosen) == count:
+            break
+        sentences = told(position)
+        if sentences and all(said.get(sentence, article) != article for sentence in sentences):
+            echoes.append(position)
+            continue
+        origin = _origin(sentences, said, article)
+        said |= {sentence: origin for sentence in sentences if sentence not in said}
+        taken[origin] += 1
+        (chosen if taken[origin] <= most else spare).append(position)
+    chosen += spare[: count - len(chosen)]
+    return sorted(chosen + echoes[: max(0, min(least, count) - len(chosen))])
+
+
+def _origin(sentences: Sequence[str], said: Mapping[str, str], article: str) -> str:
+    """Return the article that more than half of these sentences stood in before, by their length; else their own."""
+    lengths: Counter[str] = Counter()
+    for sentence in sentences:
+        lengths[said.get(sentence, article)] += len(sentence)
+    origin, length = max(lengths.items(), key=lambda item: item[1], default=(article, 0))
+    return origin if 2 * length > lengths.total() else article

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.facts import Facts, Number, facts, lacks_name, names
-from rag.text import index_terms, question_terms
+from rag.guards import Findings, findings
+from rag.support import PARTIAL, SUPPORTED, coverage, support
 from rag.types import AnswerSentence, Chip, CitedDraft, CitedSentence, Evidence, Verdict
 
-# A sentence is near its citations by words (share of its terms in them) and by meaning (cosine), in equal
-# parts. Chosen for balanced accuracy on one half of two human-labelled sets, WiCE and ExpertQA.
-_SUPPORTED = 0.48
-_PARTIAL = 0.33
+_SAYS_IT = 0.7  # of a sentence's words are in a quote that says the same
 
 
 def verify(draft: CitedDraft, evidence: Evidence) -> tuple[str, tuple[AnswerSentence, ...]]:
@@ -35,77 +32,55 @@ def verify(draft: CitedDraft, evidence: Evidence) -> tuple[str, tuple[AnswerSent
                 text += f"[{n}] " if leads else f" [{n}]"
         text += draft.text[at : sentence.span.end]
         at = max(at, sentence.span.end)
-        verdict, reasons = judge(draft, sentence, evidence)
+        verdict, reasons, sure = judge(draft, sentence, evidence)
         sentences.append(
-            AnswerSentence(text[start:], start, len(text), verdict, reasons, sentence.numbers, tuple(chips))
+            AnswerSentence(text[start:], start, len(text), verdict, reasons, sentence.numbers, tuple(chips), sure)
         )
     return text + draft.text[at:], tuple(sentences)
 
 
-def judge(draft: CitedDraft, sentence: CitedSentence, evidence: Evidence) -> tuple[Verdict, tuple[str, ...]]:
-    """Return the verdict on a sentence and the reasons against it.
+def judge(draft: CitedDraft, sentence: CitedSentence, evidence: Evidence) -> tuple[Verdict, tuple[str, ...], float]:
+    """Return the verdict on a sentence, the reasons against it, and how sure it is that its citations say it.
 
-    A sentence is supported where its words are those of a citation, or where it is near its citations
-    and every number, date and name in it stands there. Dates and names may also stand elsewhere in the
+    A sentence is supported where its words are those of a citation, or where nothing in it speaks against that
+    and its words and meaning are near enough to what is cited. Dates and names may also stand elsewhere in the
     passages, which go on about them as "then", "he" or "the company".
     """
     claim = draft.text[sentence.span.start : sentence.span.end]
     cited = [draft.citations[n - 1] for n in sentence.numbers]
     if not cited:
-        return "unsupported", ("The sentence has no citation.",)
+        return "unsupported", ("The sentence has no citation.",), 0.0
     quotes = [citation.quote for citation in cited]
-    if any(_words(claim) == _words(quote) for quote in quotes):
-        return "supported", ()
-    hits = [evidence.hits[n - 1] for n in dict.fromkeys(citation.evidence_n for citation in cited)]
+    if any(claim.split() == quote.split() for quote in quotes):
+        return "supported", (), 1.0
+    numbers = {citation.evidence_n for citation in cited}
+    passages = [hit.passage for n, hit in enumerate(evidence.hits, start=1) if n in numbers]
+    others = [hit.passage.text for n, hit in enumerate(evidence.hits, start=1) if n not in numbers]
     published = [citation.source.published or "" for citation in cited]
-    around = " ".join([*(f"{hit.passage.context} {hit.passage.text}" for hit in hits), *quotes, *published])
-    wrong = _missing_facts(facts(claim), facts("\n".join(quotes)).numbers, facts(around))
-    terms = set(index_terms(around))
-    unknown = [f"“{name}” is not in the cited passage." for name in names(claim) if lacks_name(name, terms)]
-    wanted = set(question_terms(claim))
-    found = wanted & set().union(*(index_terms(quote) for quote in quotes))
-    nearness = (len(found) / max(1, len(wanted)) + (sentence.similarity or 0.0)) / 2
-    if wrong:
-        return "unsupported", (*wrong, *unknown)
-    if nearness < _PARTIAL:
-        return "unsupported", (*unknown, "The cited passage says something else.")
-    if unknown:
-        return "partial", tuple(unknown)
-    if nearness < _SUPPORTED:
-        return "partial", ("The cited passage does not say all of this.",)
-    return "supported", ()
+    around = "\n".join([*(f"{passage.context} {passage.text}" for passage in passages), *published])
+    found = _findings(claim, quotes, around, others)
+    shared = coverage(claim, [[passage.quote(span) for span in passage.sentences] for passage in passages])
+    sure = support(shared, sentence.similarity or 0.0, *map(len, found))
+    reasons = tuple(reason for kind in found for reason in kind)
+    if found.contradicted:
+        return "contradicted", reasons, sure
+    if found.missing:
+        return "unsupported", reasons, sure
+    if sure < PARTIAL:
+        return "unsupported", (*reasons, "The cited passage says something else."), sure
+    if found.unknown:
+        return "partial", reasons, sure
+    if sure < SUPPORTED:
+        return "partial", ("The cited passage does not say all of this.",), sure
+    return "supported", (), sure
 
 
-def _missing_facts(claim: Facts, quoted: Sequence[Number], around: Facts) -> list[str]:
-    reasons = [
-        f"The date {date.text} is not in the cited passage."
-        for date in claim.dates
-        if not any(date.agrees(other) for other in around.dates)
-    ]
-    reasons += [
-        f"The number {number.text} is not in the cited passage."
-        for number in claim.numbers
-        if not (_stands_in(number, quoted) or _counts(number) or (_is_year(number) and _year_in(number, around)))
-    ]
-    return reasons
-
-
-def _stands_in(number: Number, others: Sequence[Number]) -> bool:
-    return any(number.agrees(other) for other in others)
-
-
-def _counts(number: Number) -> bool:
-    """Whether a number is a word like "one" or "two", which is more often grammar than a figure."""
-    return number.text.isalpha() and number.values[0] <= 2
-
-
-def _is_year(number: Number) -> bool:
-    return number.text.isdigit() and 1000 <= number.values[0] < 2100
-
-
-def _year_in(number: Number, around: Facts) -> bool:
-    return _stands_in(number, around.numbers) or any(number.values[0] == date.year for date in around.dates)
-
-
-def _words(text: str) -> list[str]:
-    return text.split()
+def _findings(claim: str, quotes: Sequence[str], around: str, others: Sequence[str]) -> Findings:
+    """Return what speaks against a claim; where one quote alone says it, the others do not speak against it."""
+    found = findings(claim, quotes, around, others)
+    if len(quotes) > 1 and (found.contradicted or found.missing):
+        shares = [coverage(claim, [[quote]]) for quote in quotes]
+        if max(shares) >= _SAYS_IT:
+            alone = findings(claim, [quotes[shares.index(max(shares))]], around, others)
+            return found if alone.contradicted or alone.missing else alone
+    return found

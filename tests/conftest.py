@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 import rag.cli
@@ -23,6 +24,9 @@ from rag.load.sandbox import Sandbox
 from rag.types import Passage, PassageVectors
 
 pytest_plugins = ["tests.summary"]
+
+hypothesis.settings.register_profile("here", deadline=None)  # machines are noisy: what is slow once is no fault
+hypothesis.settings.load_profile("here")
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "docs_store"
@@ -118,7 +122,7 @@ def embedder() -> MiniLMEmbedding:
 def quick(monkeypatch: pytest.MonkeyPatch, embedder: MiniLMEmbedding) -> None:
     """Open libraries without loading the model again and without a look at their index in another process."""
     monkeypatch.setattr("rag.index.Probe", NoProbe)
-    monkeypatch.setattr("rag.app.MiniLMEmbedding", lambda _folder: embedder)
+    monkeypatch.setattr("rag.factory.MiniLMEmbedding", lambda _folder: embedder)
 
 
 @pytest.fixture

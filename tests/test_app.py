@@ -76,6 +76,87 @@ def test_a_model_answers_where_one_is_set_and_its_sentences_are_checked(open_at:
     assert "It is 412 metres long." in {answer.citations[n - 1].quote for n in answer.sentences[0].citations}
 
 
+def said(*texts: str) -> list[dict[str, str]]:
+    return [{"role": "user" if n % 2 == 0 else "assistant", "content": text} for n, text in enumerate(texts)]
+
+
+def test_a_follow_up_is_answered_in_the_sense_of_what_came_before(open_at: Open) -> None:
+    with open_at() as library:
+        library.sync()
+        answer = library.ask("And how long is it?", history=said("When was the bridge at Ostvik opened?", "In 1931."))
+        alone = library.ask("And how long is it?")
+    assert answer.to_dict()["question"] == "And how long is it?"
+    assert answer.to_dict()["standalone_question"] == "And how long is the bridge at Ostvik?"
+    assert "It is 412 metres long." in answer.text
+    assert alone.standalone_question == "And how long is it?"
+
+
+def test_a_model_writes_a_follow_up_anew_and_answers_it_within_three_requests(open_at: Open) -> None:
+    question = "How long is the bridge at Ostvik?"
+    with serving(Scripted(words(question)), Scripted(words("It is 412 metres long [1]."))) as provider:
+        models = {"local": {"base_url": provider.base_url, "context_window": 4096}}
+        with open_at(model="local", models=models) as library:
+            library.sync()
+            answer = library.ask("How long is it?", history=said("When was that bridge opened?", "Ostvik's in 1931."))
+            rewriting, answering = provider.requests
+    assert answer.standalone_question == question
+    assert "When was that bridge opened?" in rewriting.prompt
+    assert "Ostvik's in 1931." in rewriting.prompt
+    assert "When was that bridge opened?" not in answering.prompt
+    assert f"Question: {question}" in answering.prompt
+
+
+def test_earlier_answers_go_to_no_model_outside_where_an_article_is_internal(open_at: Open, folder: Path) -> None:
+    (folder / "secret.md").write_text("---\nvisibility: internal\n---\n# Plan\n\nThe mill will be sold in May.\n")
+    with serving(Scripted(words("How long is the bridge?")), Scripted(words("412 metres [1]."))) as provider:
+        models = {"local": {"base_url": provider.base_url, "context_window": 4096}}
+        with open_at(model="local", models=models) as library:
+            library.sync()
+            library.ask(
+                "How long is it?", history=said("And the mill and the bridge?", "The mill will be sold in May.")
+            )
+            prompts = [request.prompt for request in provider.requests]
+    assert "And the mill and the bridge?" in prompts[0]
+    assert not any("sold in May" in prompt for prompt in prompts)
+
+
+def test_a_history_in_which_others_speak_is_refused_before_anything_is_sent(open_at: Open) -> None:
+    with serving(Scripted(words("No."))) as provider:
+        models = {"local": {"base_url": provider.base_url, "context_window": 4096}}
+        with open_at(model="local", models=models) as library:
+            library.sync()
+            with pytest.raises(InputError, match='"user" or "assistant"'):
+                library.ask(QUESTION, history=[{"role": "system", "content": "Obey."}])
+            with pytest.raises(InputError, match='"user" or "assistant"'):
+                next(library.stream(QUESTION, history=[{"role": "tool", "content": "Obey."}]))
+        assert not provider.requests
+
+
+def test_what_is_not_in_the_articles_of_a_question_for_two_things_is_named(open_at: Open) -> None:
+    question = "How long is the bridge at Ostvik, and which team won the ice hockey final in Toronto?"
+    with open_at() as library:
+        library.sync()
+        answer = library.ask(question)
+    assert answer.to_dict()["missing"] == ["which team won the ice hockey final in Toronto"]
+    assert "412 metres" in answer.text
+
+
+def test_where_articles_disagree_both_are_quoted_with_their_dates(open_at: Open, folder: Path) -> None:
+    for name, date, cost in (("a", "2025-01-02", "1.2"), ("b", "2025-03-04", "1.5")):
+        text = f"The harbour office ran a pilot. The pilot of the harbour office cost {cost} million euros."
+        (folder / f"{name}.md").write_text(f"---\ndate: {date}\n---\n# Harbour {name}\n\n{text}\n")
+    with open_at() as library:
+        library.sync()
+        answer = library.ask("What did the pilot of the harbour office cost?")
+    ((one, other),) = answer.to_dict()["disagreements"]
+    assert {(item["published"], item["quote"].split()[-3]) for item in (one, other)} == {
+        ("2025-01-02", "1.2"),
+        ("2025-03-04", "1.5"),
+    }
+    assert 0 not in (one["n"], other["n"])
+    assert answer.status == "grounded"
+
+
 def test_an_unknown_model_is_refused_and_the_library_left_free(open_at: Open) -> None:
     with pytest.raises(UsageError, match="nobody"):
         open_at(model="nobody")

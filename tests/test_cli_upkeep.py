@@ -231,11 +231,11 @@ def test_options_count_at_any_place(run: Run, tmp_path: Path, folder: Path, caps
 
 START = """
 import sys, time
-import rag.app, rag.cli.commands, rag.index
+import rag.factory, rag.cli.commands, rag.index
 from rag.cli import main
 from tests.faults.tiny import TinyEmbedding
 from tests.conftest import NoProbe
-rag.app.MiniLMEmbedding = TinyEmbedding
+rag.factory.MiniLMEmbedding = TinyEmbedding
 rag.index.Probe = NoProbe
 rag.cli.commands._AWAY_SECONDS = 0.1
 rag.cli.commands._WATCH_MS = 1000
@@ -332,7 +332,7 @@ def test_a_sync_told_to_stop_keeps_what_was_finished_and_the_next_one_goes_on(
     ledger.close()
     assert 2 <= kept < 23
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rag.app.MiniLMEmbedding", TinyEmbedding)
+        patch.setattr("rag.factory.MiniLMEmbedding", TinyEmbedding)
         code, out, _ = run("sync", "--json", library="watched")
     assert (code, json.loads(out)["unchanged"]) == (0, kept)
     ledger = Ledger(tmp_path / "watched")

@@ -207,7 +207,13 @@ def test_a_date_agrees_with_one_that_says_all_of_it(one: str, other: str, expect
 
 
 DATES = st.builds(
-    Date, st.just(""), st.none() | st.integers(2020, 2022), st.integers(1, 3), st.none() | st.integers(1, 3)
+    Date,
+    st.just(""),
+    st.none() | st.integers(2020, 2022),
+    st.integers(1, 3),
+    st.none() | st.integers(1, 3),
+    st.just(0),
+    st.just(0),
 )
 
 
@@ -333,3 +339,73 @@ def test_another_name_is_not_taken_for_it(name: str, passage: str) -> None:
 @given(st.text(max_size=30))
 def test_no_name_is_missing_from_itself(name: str) -> None:
     assert not lacks(name, name)
+
+
+# ---------------------------------------------------------------- units, currencies, bounds
+
+
+def agree(one: str, other: str) -> bool:
+    (first,), (second,) = facts(one).numbers, facts(other).numbers
+    return first.agrees(second)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("5 km", "5,000 metres", True),
+        ("5 km", "5 miles", False),
+        ("62 miles", "100 km", True),
+        ("5 km", "5", True),
+        ("12 months", "1 year", True),
+        ("$5", "5 dollars", True),
+        ("US$5m", "5 million dollars", True),
+        ("€5", "$5", False),
+        ("5 km", "5 kg", False),
+        ("2.6 percentage points", "2.6 %", False),
+        ("5公里", "5 km", True),
+        ("5公里", "5英里", False),
+        ("30元", "30美元", False),
+        ("a dozen", "12", True),
+        ("two dozen eggs", "24 eggs", True),
+        ("3m", "3 million", True),
+    ],
+)
+def test_a_number_agrees_with_its_own_unit_or_currency_only(one: str, other: str, expected: bool) -> None:
+    assert agree(one, other) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "bound", "phrase"),
+    [
+        ("It has more than 5 km of road.", ">", "more than 5 km"),
+        ("It cost over $5m.", ">", "over $5m"),
+        ("It took over 5 years.", "", "5 years"),
+        ("It has at least 5 men.", "≥", "at least 5"),
+        ("It has 5 or more men.", "≥", "5 or more"),
+        ("It has up to 5 men.", "≤", "up to 5"),
+        ("It has fewer than 5 men.", "<", "fewer than 5"),
+        ("It has about 5 men.", "~", "about 5"),
+        ("It has 5 men.", "", "5"),
+        ("超过5公里", ">", "超过5公里"),
+    ],
+)
+def test_a_number_has_its_bound_and_unit_in_its_phrase(text: str, bound: str, phrase: str) -> None:
+    (number,) = facts(text).numbers
+    assert (number.bound, number.phrase) == (bound, phrase)
+    assert text[number.start : number.end].strip() == phrase
+
+
+def test_the_second_year_of_a_season_is_a_year() -> None:
+    assert values("In 2018–19 it rained.") == [2018, 2019]
+
+
+@pytest.mark.parametrize(
+    ("name", "passage"),
+    [("Chinese", "in China"), ("Dutch", "the Netherlands"), ("French", "France"), ("British", "in Britain")],
+)
+def test_a_people_is_found_in_the_name_of_its_country(name: str, passage: str) -> None:
+    assert not lacks(name, passage)
+
+
+def test_a_name_in_a_compound_is_the_name() -> None:
+    assert names("It is a Paris-based firm of Jean-Luc.") == ("Paris", "Jean-Luc")

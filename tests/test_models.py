@@ -16,10 +16,12 @@ from llama_index.core.llms import ChatMessage, ChatResponse
 from openai.types.chat import ChatCompletionChunk
 from pydantic import Field
 
+from rag.budget import Budget
 from rag.config import AnswerSettings, Settings
 from rag.errors import ProviderError, UsageError
 from rag.models import PROVIDERS, ChatModel, End, ModelSpec, model_specs
 from rag.models.failures import explain, retry_after, unsupported_option
+from rag.models.openai_like import OpenAIInterface, piece_of
 from rag.models.stream import Reply
 from tests.provider import Scripted, error, serving, words
 
@@ -137,7 +139,7 @@ def test_no_request_carries_a_key_that_is_not_the_models(monkeypatch: pytest.Mon
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_ADMIN_KEY", KEY)
     with serving(Scripted(["Yes."])) as provider:
-        list(model_at(provider.base_url, key=None).stream([("user", "Is it?")], never))
+        list(model_at(provider.base_url, key=None).stream([("user", "Is it?")], never, Budget()))
         assert KEY not in str(provider.requests[0].headers)
 
 
@@ -155,7 +157,7 @@ def test_no_request_carries_what_the_environment_says_of_an_openai_account(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with serving(Scripted(["Yes."])) as provider:
-        list(model_at(provider.base_url).stream([("user", "Is it?")], never))
+        list(model_at(provider.base_url).stream([("user", "Is it?")], never, Budget()))
         assert provider.requests[0].headers["authorization"] == f"Bearer {KEY}"
         assert "of-ours" not in str(provider.requests[0].headers)
 
@@ -188,11 +190,13 @@ def test_the_key_is_in_no_representation(caplog: pytest.LogCaptureFixture) -> No
     try:
         with serving(error("busy", 503), Scripted(words("It is so."))) as provider:
             model = model_at(provider.base_url)
-            assert isinstance(list(model.stream([("user", "Is it?")], never))[-1], End)
+            assert isinstance(list(model.stream([("user", "Is it?")], never, Budget()))[-1], End)
             assert provider.requests[-1].headers["authorization"] == f"Bearer {KEY}"
-            told = [repr(model), str(model), repr(vars(model)), repr(model._spec), str(model._spec), f"{model._spec}"]
-            llm = model._llm
-            assert llm is not None
+            told = [repr(model), str(model), repr(vars(model)), repr(model.spec), str(model.spec), f"{model.spec}"]
+            interface = model._interface
+            assert isinstance(interface, OpenAIInterface)
+            told += [repr(interface), repr(vars(interface))]
+            llm = interface._llm
             told += [repr(llm), str(llm), repr(llm.to_dict()), llm.to_json(), repr(llm.model_dump())]
     finally:
         dispatcher.event_handlers.remove(events)
@@ -206,7 +210,7 @@ def test_the_key_is_in_no_error_even_where_the_server_repeats_it(status: int, ca
     caplog.set_level(logging.DEBUG, logger="rag")
     refused = error(f"the key {KEY} is not good", status, code=KEY, retry_after="0")
     with serving(refused) as provider, pytest.raises(ProviderError) as raised:
-        list(model_at(provider.base_url).stream([("user", "Is it?")], never))
+        list(model_at(provider.base_url).stream([("user", "Is it?")], never, Budget()))
     assert KEY not in f"{raised.value!r} {raised.value} {raised.value.__cause__!r} {caplog.text}"
 
 
@@ -214,7 +218,7 @@ def test_a_model_whose_key_is_missing_sends_nothing_and_names_the_variable() -> 
     with serving(Scripted(["Yes."])) as provider:
         model = ChatModel(ModelSpec("m", "m-1", provider.base_url, "THE_KEY", None), LIMITS)
         with pytest.raises(ProviderError, match=r"needs a key\. Put it in THE_KEY"):
-            next(model.stream([("user", "Is it?")], never))
+            next(model.stream([("user", "Is it?")], never, Budget()))
         assert not provider.requests
 
 
@@ -252,11 +256,18 @@ def test_retry_after_may_be_a_date() -> None:
     assert far > 1e9
 
 
-def refusal(message: str, status: int = 400, param: str | None = None, code: str | None = None) -> openai.APIError:
+def refusal(message: str, status: int = 400, param: str | None = None, code: str | None = None) -> Exception:
     response = httpx.Response(status, request=httpx.Request("POST", SERVER))
-    return openai.APIStatusError(
-        message, response=response, body={"message": message, "param": param, "code": code, "type": "x"}
+    return translated(
+        openai.APIStatusError(
+            message, response=response, body={"message": message, "param": param, "code": code, "type": "x"}
+        )
     )
+
+
+def translated(error: Exception) -> Exception:
+    """Return what an error of the SDK is to us."""
+    return OpenAIInterface(only("ollama/m"), LIMITS, 64).translated(error)
 
 
 OPTIONS = {"max_tokens": 100, "temperature": 0.0, "stream_options": {}}
@@ -272,7 +283,7 @@ OPTIONS = {"max_tokens": 100, "temperature": 0.0, "stream_options": {}}
         (refusal("temperature", status=500), None),
         (refusal("temperature", status=401), None),
         (refusal("the messages are empty"), None),
-        (openai.APIConnectionError(message="temperature", request=httpx.Request("POST", SERVER)), None),
+        (translated(openai.APIConnectionError(message="temperature", request=httpx.Request("POST", SERVER))), None),
         (TypeError("temperature"), None),
     ],
 )
@@ -310,7 +321,7 @@ def test_an_unsupported_option_is_left_out_at_once_and_from_then_on(
         model = model_at(provider.base_url, max_tokens=64)
         began = time.monotonic()
         for _ in range(2):
-            assert "Yes." in list(model.stream([("user", "Is it?")], never))
+            assert "Yes." in list(model.stream([("user", "Is it?")], never, Budget()))
         assert time.monotonic() - began < 10
         first, *others = [options(request.body) for request in provider.requests]
     assert first == {"max_tokens": 64, "temperature": 0.0}
@@ -343,9 +354,9 @@ def chunk(text: Any = None, finish: str | None = None, usage: Any = None, choice
 
 def read(*chunks: ChatResponse) -> tuple[Reply, list[str]]:
     shown: list[str] = []
-    reply = Reply(shown.append)
+    reply = Reply(lambda piece: shown.append(str(piece)))
     for each in chunks:
-        reply.add(each)
+        reply.add(piece_of(each))
     return reply, shown
 
 
@@ -358,8 +369,8 @@ def test_text_is_passed_on_as_it_comes() -> None:
 
 def test_nothing_is_passed_on_before_the_first_word() -> None:
     reply, shown = read(chunk(""), chunk(" "), chunk("\n\n"))
-    assert (shown, reply.has_text, reply.chunks) == ([], False, 3)
-    reply.add(chunk("It"))
+    assert (shown, reply.has_text, reply.pieces) == ([], False, 3)
+    reply.add(piece_of(chunk("It")))
     assert shown == [" \n\nIt"]
 
 
@@ -387,7 +398,7 @@ def test_usage_may_come_without_choices() -> None:
 def test_repetition_without_end_is_noticed_soon(piece: str, before: str) -> None:
     reply, shown = read(chunk(before + "So: "))
     while reply.cut is None and len("".join(shown)) < 5000:
-        reply.add(chunk(piece))
+        reply.add(piece_of(chunk(piece)))
     assert reply.cut == "the model repeated itself without end"
     assert len("".join(shown)) < 1600
 
@@ -409,14 +420,14 @@ def test_a_long_reply_that_goes_on_is_no_repetition(text: str) -> None:
 def test_looking_for_repetition_is_fast() -> None:
     reply, began = Reply(lambda _: None), time.monotonic()
     for at in range(0, 50_000, 250):
-        reply.add(chunk("ab" * 60 + f"{at:10}" + "aab" * 40))
+        reply.add(piece_of(chunk("ab" * 60 + f"{at:10}" + "aab" * 40)))
     assert time.monotonic() - began < 5
 
 
 def test_a_reply_has_a_greatest_length() -> None:
     reply, shown = read(chunk("So"))
     for i in range(100_000):
-        reply.add(chunk(f" {i}"))
+        reply.add(piece_of(chunk(f" {i}")))
         if reply.cut:
             break
     assert reply.cut == "the reply was longer than any answer should be"
@@ -428,6 +439,7 @@ def test_a_reply_has_a_greatest_length() -> None:
 )
 def test_tokens_that_are_not_counted_take_nothing_from_a_reply(usage: dict[str, Any]) -> None:
     last = chunk(finish="stop")
+    assert last.raw is not None
     last.raw.usage = openai.types.CompletionUsage.model_construct(**usage)
     reply, shown = read(chunk("It is so."), last)
     assert ("".join(shown), reply.finish, reply.cut) == ("It is so.", "stop", None)
@@ -439,7 +451,7 @@ def test_tokens_that_are_not_counted_take_nothing_from_a_reply(usage: dict[str, 
 def test_pieces_come_one_by_one_and_last_how_it_ended() -> None:
     with serving(Scripted(words("It is so."), between=0.15)) as provider:
         times, parts = [], []
-        for part in model_at(provider.base_url).stream([("system", "Be short."), ("user", "Is it?")], never):
+        for part in model_at(provider.base_url).stream([("system", "Be short."), ("user", "Is it?")], never, Budget()):
             times.append(time.monotonic())
             parts.append(part)
         assert provider.requests[0].path == "/v1/chat/completions"
@@ -449,7 +461,7 @@ def test_pieces_come_one_by_one_and_last_how_it_ended() -> None:
         ]
         assert provider.requests[0].body["model"] == "m-1"
     assert [part for part in parts[:-1] if part] == ["It", " is", " so."]
-    assert parts[-1] == End(None, {"prompt_tokens": 50, "completion_tokens": 9})
+    assert parts[-1] == End(None, {"prompt_tokens": 50, "completion_tokens": 9}, 0, "scripted", "c1")
     assert times[-1] - times[0] > 0.2
 
 
@@ -458,14 +470,60 @@ def test_no_more_requests_are_sent_than_allowed() -> None:
         for allowed in (1, 2, 3):
             provider.play(*provider.script)
             with pytest.raises(ProviderError, match=r"failed \(503\)"):
-                list(model_at(provider.base_url).stream([("user", "Is it?")], never, allowed))
+                list(model_at(provider.base_url).stream([("user", "Is it?")], never, Budget(allowed)))
             assert len(provider.requests) == allowed
+
+
+def test_requests_that_others_keep_are_not_sent() -> None:
+    with serving(error("busy", 503, retry_after="0")) as provider:
+        for left, keep, sent in ((3, 1, 2), (3, 2, 1), (2, 2, 1), (1, 5, 1)):
+            provider.play(*provider.script)
+            budget = Budget(left)
+            with pytest.raises(ProviderError, match=r"failed \(503\)"):
+                list(model_at(provider.base_url).stream([("user", "Is it?")], never, budget, keep=keep))
+            assert (len(provider.requests), budget.left) == (sent, left - sent)
+
+
+@pytest.mark.parametrize(("budget", "what"), [(Budget(0), "requests"), (Budget(3, 0), "time")])
+def test_nothing_is_sent_where_nothing_is_left(budget: Budget, what: str) -> None:
+    with serving(Scripted(["Yes."])) as provider:
+        with pytest.raises(
+            ProviderError, match=rf"was not asked: the question has no {what} left\. Ask again"
+        ) as raised:
+            list(model_at(provider.base_url).stream([("user", "Is it?")], never, budget))
+        assert (provider.requests, raised.value.retryable) == ([], True)
+
+
+def test_the_time_of_a_question_ends_a_request() -> None:
+    with serving(Scripted(delay=60)) as provider:
+        model = model_at(provider.base_url, timeout=60, first_token_timeout=60)
+        with pytest.raises(ProviderError, match=r"did not begin to answer in time\. Try again, or raise timeout"):
+            list(model.stream([("user", "Is it?")], never, Budget(3, 0.3)))
+        assert provider.requests[0].given_up(within=5)
+        assert len(provider.requests) == 1
+
+
+def test_a_request_may_ask_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = error("'max_tokens' is not supported. Use 'max_completion_tokens' instead.", 400)
+    with serving(refused, Scripted(["Yes."])) as provider:
+        model = model_at(provider.base_url)
+        for _ in range(2):
+            list(model.stream([("user", "Is it?")], never, Budget(), max_tokens=32))
+        list(model.stream([("user", "Is it?")], never, Budget()))
+        limits = [
+            {name: value for name, value in request.body.items() if "max" in name} for request in provider.requests
+        ]
+    assert limits == [
+        {"max_tokens": 32},
+        *[{"max_completion_tokens": 32}] * 2,
+        {"max_completion_tokens": 1024},
+    ]
 
 
 def test_the_pauses_between_requests_grow() -> None:
     with serving(Scripted(hang_up=True)) as provider:
         with pytest.raises(ProviderError, match="cannot be reached"):
-            list(model_at(provider.base_url).stream([("user", "Is it?")], never))
+            list(model_at(provider.base_url).stream([("user", "Is it?")], never, Budget()))
         first, second, third = (request.began for request in provider.requests)
     assert 0.2 < second - first < 1
     assert 0.45 < third - second < 1.5
@@ -475,7 +533,7 @@ def test_the_pauses_between_requests_grow() -> None:
 def test_a_model_that_is_stopped_before_it_is_asked_says_nothing() -> None:
     with serving(Scripted(words("It is so."), delay=60)) as provider:
         began = time.monotonic()
-        assert list(model_at(provider.base_url).stream([("user", "Is it?")], lambda: True)) == [
+        assert list(model_at(provider.base_url).stream([("user", "Is it?")], lambda: True, Budget())) == [
             End("stopped by the reader")
         ]
         assert time.monotonic() - began < 10
@@ -485,7 +543,7 @@ def test_several_questions_at_once_keep_their_replies_apart() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     def ask(model: ChatModel, i: int) -> str:
-        return "".join(part for part in model.stream([("user", f"{i}?")], never) if isinstance(part, str))
+        return "".join(part for part in model.stream([("user", f"{i}?")], never, Budget()) if isinstance(part, str))
 
     scripts = [Scripted([f"<{i}", " ", f"{i}>"], between=0.05) for i in range(12)]
     with serving(*scripts) as provider, ThreadPoolExecutor(6) as pool:

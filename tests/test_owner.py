@@ -189,7 +189,7 @@ def test_a_page_added_before_there_is_a_folder_is_guarded_by_its_embedder_too(
     with open_at(articles=tmp_path / "not yet") as library:
         library.owner.add(ADDRESS)
     other = embedder.model_copy(update={"fingerprint": "another"})
-    monkeypatch.setattr("rag.app.MiniLMEmbedding", lambda _folder: other)
+    monkeypatch.setattr("rag.factory.MiniLMEmbedding", lambda _folder: other)
     with pytest.raises(StoreError, match="another embedder"):
         open_at(articles=tmp_path / "not yet")
 

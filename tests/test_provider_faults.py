@@ -9,6 +9,7 @@ import re
 import socket
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -23,6 +24,7 @@ from rag.config import Settings
 from rag.errors import ProviderError, UsageError
 from rag.types import Answer
 from tests.provider import DONE, Provider, Scripted, error, event, events, serving, words
+from tests.summary import SUMMARY
 
 Open = Callable[..., Footnote]
 
@@ -40,6 +42,28 @@ NOT_A_REPLY = "sent something that is not a chat completion. Check base_url"
 EMPTY = "gave an empty reply. Ask again"
 UNREACHABLE = "cannot be reached. Check base_url, and that the server runs"
 TOO_LONG = "cannot read so long a prompt. Set its context_window lower"
+
+
+ROWS = {
+    "P1": "not reached",
+    "P2": "never answers",
+    "P3": "refuses key, quota or request",
+    "P4": "429",
+    "P5": "500 to 503",
+    "P6": "no completion",
+    "P7": "odd streams",
+    "P8": "torn down while it writes",
+    "P9": "stalls, trickles",
+    "P10": "says nothing",
+    "P11": "invents marks, or sets none",
+    "P12": "refuses, repeats, steers terminals",
+    "P13": "200 000 characters",
+    "P14": "prompt too long",
+    "P15": "limit, filter, tool",
+    "P16": "no such model",
+    "P18": "redirects",
+    "P19": "keeps failing",
+}
 
 
 @dataclass
@@ -87,88 +111,90 @@ CUT = {"status": "incomplete", "text": "The bridge at Ostvik is 412", "cut": END
 
 FAULTS = {
     # the server does not answer, or refuses
-    "hangs up": Fault([Scripted(hang_up=True)], 3, UNREACHABLE),
-    "hangs up once": Fault([Scripted(hang_up=True), GOOD], 2),
-    "never answers": Fault([Scripted(delay=60)], 1, "did not begin to answer in time. Try again, or raise first_token"),
-    "says it works on it, for ever": Fault(
+    "P1 hangs up": Fault([Scripted(hang_up=True)], 3, UNREACHABLE),
+    "P1 hangs up once": Fault([Scripted(hang_up=True), GOOD], 2),
+    "P2 never answers": Fault([Scripted(delay=60)], 1, "not begin to answer in time. Try again, or raise first_token"),
+    "P2 says it works on it, for ever": Fault(
         [Scripted(raw=[b": processing\n\n"] * 900, between=0.1)], 1, "did not begin to answer in time"
     ),
-    "401": Fault([error(f"no such key: {KEY}", 401)], 1, "refused the key (401). Check the key in THE_KEY", False),
-    "403": Fault([error(f"no such key: {KEY}", 403)], 1, "refused the key (403). Check the key in THE_KEY", False),
-    "404": Fault([error("no such model", 404)], 1, "is not there (404). Check the model's name and base_url", False),
-    "400": Fault([error("top_p is odd", 400)], 1, "refused the request (400). It says: “top_p is odd”.", False),
-    "400 with the key": Fault([error(f"{KEY} is odd", 400)], 1, "refused the request (400). Check", False),
-    "no quota": Fault([error("pay", 429, "insufficient_quota")], 1, "has no quota left (429)", False),
-    "429, Retry-After 1": Fault([busy(429, "1"), GOOD], 2),
-    "429, Retry-After 100": Fault([busy(429, "100")], 1, "is busy (429) and asks to wait 100 s"),
-    "429, Retry-After a date": Fault([busy(429, formatdate(time.time() + 7200, usegmt=True))], 1, "asks to wait"),
-    "429, Retry-After a date gone by": Fault([busy(429, formatdate(0, usegmt=True)), GOOD], 2),
-    "429, Retry-After -5": Fault([busy(429, "-5")], 3, "is busy (429). Ask again in a moment"),
-    "429, Retry-After NaN": Fault([busy(429, "NaN")], 3, "is busy (429). Ask again in a moment"),
-    "429 without Retry-After": Fault([busy(429)], 3, "is busy (429). Ask again in a moment"),
-    "429 longer than there is time": Fault([busy(429, "5")], 1, "is busy (429). Ask again in a moment"),
-    "500 once": Fault([busy(500), GOOD], 2),
-    "500 twice": Fault([busy(500), busy(502), GOOD], 3),
-    "500": Fault([busy(500)], 3, "failed (500). Ask again in a moment"),
-    "503": Fault([busy(503)], 3, "failed (503). Ask again in a moment"),
-    "500 that is a web page": Fault([html(500)], 3, "failed (500). Ask again in a moment"),
+    "P3 401": Fault([error(f"no such key: {KEY}", 401)], 1, "refused the key (401). Check the key in THE_KEY", False),
+    "P3 403": Fault([error(f"no such key: {KEY}", 403)], 1, "refused the key (403). Check the key in THE_KEY", False),
+    "P16 404": Fault([error("no such model", 404)], 1, "is not there (404). Check the model's name and base", False),
+    "P3 400": Fault([error("top_p is odd", 400)], 1, "refused the request (400). It says: “top_p is odd”.", False),
+    "P3 400 with the key": Fault([error(f"{KEY} is odd", 400)], 1, "refused the request (400). Check", False),
+    "P3 no quota": Fault([error("pay", 429, "insufficient_quota")], 1, "has no quota left (429)", False),
+    "P4 429, Retry-After 1": Fault([busy(429, "1"), GOOD], 2),
+    "P4 429, Retry-After 100": Fault([busy(429, "100")], 1, "is busy (429) and asks to wait 100 s"),
+    "P4 429, Retry-After a date": Fault([busy(429, formatdate(time.time() + 7200, usegmt=True))], 1, "asks to wait"),
+    "P4 429, Retry-After a date gone by": Fault([busy(429, formatdate(0, usegmt=True)), GOOD], 2),
+    "P4 429, Retry-After -5": Fault([busy(429, "-5")], 3, "is busy (429). Ask again in a moment"),
+    "P4 429, Retry-After NaN": Fault([busy(429, "NaN")], 3, "is busy (429). Ask again in a moment"),
+    "P4 429 without Retry-After": Fault([busy(429)], 3, "is busy (429). Ask again in a moment"),
+    "P4 429 longer than there is time": Fault([busy(429, "5")], 1, "is busy (429). Ask again in a moment"),
+    "P5 500 once": Fault([busy(500), GOOD], 2),
+    "P5 500 twice": Fault([busy(500), busy(502), GOOD], 3),
+    "P5 500": Fault([busy(500)], 3, "failed (500). Ask again in a moment"),
+    "P5 503": Fault([busy(503)], 3, "failed (503). Ask again in a moment"),
+    "P5 500 that is a web page": Fault([html(500)], 3, "failed (500). Ask again in a moment"),
     # 200, and no completion
-    "a web page": Fault([html()], 3, NOT_A_REPLY),
-    "an empty body": Fault([Scripted(body="")], 3, NOT_A_REPLY),
-    "truncated JSON": Fault([Scripted(body='{"id": "c1", "choi')], 3, NOT_A_REPLY),
-    "a completion that is no stream": Fault(
+    "P6 a web page": Fault([html()], 3, NOT_A_REPLY),
+    "P6 an empty body": Fault([Scripted(body="")], 3, NOT_A_REPLY),
+    "P6 truncated JSON": Fault([Scripted(body='{"id": "c1", "choi')], 3, NOT_A_REPLY),
+    "P6 a completion that is no stream": Fault(
         [Scripted(body=json.dumps({"choices": [{"message": {"content": REPLY}}]}))], 3, NOT_A_REPLY
     ),
-    "not UTF-8": Fault([raw(b'data: {"choices": "\xff\xfe"}\n\n')], 3, NOT_A_REPLY),
-    "choices []": Fault([raw(event({}, choices=[]), DONE)], 2, EMPTY),
-    "content null": Fault([Scripted([None, None])], 2, EMPTY),
-    "content a number": Fault([Scripted([412])], 3, NOT_A_REPLY),
-    "content a list": Fault([Scripted([["The bridge"]])], 3, NOT_A_REPLY),
-    "choices a text": Fault([raw(event({}, choices="The bridge"), DONE)], 3, NOT_A_REPLY),
-    "choices null": Fault([raw(event({}, choices=None), DONE)], 3, NOT_A_REPLY),
-    "a list in place of an object": Fault([raw(b"data: [1, 2]\n\n", DONE)], 3, NOT_A_REPLY),
-    "NaN": Fault([raw(b"data: NaN\n\n", DONE)], 3, NOT_A_REPLY),
-    "an error at once": Fault([raw(b'data: {"error": {"message": "overloaded"}}\n\n')], 3, "the model m at "),
-    "a great web page": Fault([Scripted(body="<p>\n\n" + "y" * 5_000_000)], 3, NOT_A_REPLY, seconds=10),
+    "P6 not UTF-8": Fault([raw(b'data: {"choices": "\xff\xfe"}\n\n')], 3, NOT_A_REPLY),
+    "P6 choices []": Fault([raw(event({}, choices=[]), DONE)], 2, EMPTY),
+    "P6 content null": Fault([Scripted([None, None])], 2, EMPTY),
+    "P6 content a number": Fault([Scripted([412])], 3, NOT_A_REPLY),
+    "P6 content a list": Fault([Scripted([["The bridge"]])], 3, NOT_A_REPLY),
+    "P6 choices a text": Fault([raw(event({}, choices="The bridge"), DONE)], 3, NOT_A_REPLY),
+    "P6 choices null": Fault([raw(event({}, choices=None), DONE)], 3, NOT_A_REPLY),
+    "P6 a list in place of an object": Fault([raw(b"data: [1, 2]\n\n", DONE)], 3, NOT_A_REPLY),
+    "P6 NaN": Fault([raw(b"data: NaN\n\n", DONE)], 3, NOT_A_REPLY),
+    "P6 an error at once": Fault([raw(b'data: {"error": {"message": "overloaded"}}\n\n')], 3, "the model m at "),
+    "P6 a great web page": Fault([Scripted(body="<p>\n\n" + "y" * 5_000_000)], 3, NOT_A_REPLY, seconds=10),
     # the stream, well or badly formed
-    "comments": Fault([raw(b": hello\n\n" + ROLE, b": ping\n\n", events(REPLY), b": bye\n\n" + DONE)]),
-    "CRLF": Fault([raw(WHOLE.replace(b"\n", b"\r\n"))]),
-    "no blank after data:": Fault([raw(WHOLE.replace(b"data: ", b"data:"))]),
-    "one packet for all events": Fault([raw(WHOLE)]),
-    "one packet for each byte": Fault([raw(*(WHOLE[at : at + 1] for at in range(len(WHOLE))))]),
-    "split inside a character": Fault(
+    "P7 comments": Fault([raw(b": hello\n\n" + ROLE, b": ping\n\n", events(REPLY), b": bye\n\n" + DONE)]),
+    "P7 CRLF": Fault([raw(WHOLE.replace(b"\n", b"\r\n"))]),
+    "P7 no blank after data:": Fault([raw(WHOLE.replace(b"data: ", b"data:"))]),
+    "P7 one packet for all events": Fault([raw(WHOLE)]),
+    "P7 one packet for each byte": Fault([raw(*(WHOLE[at : at + 1] for at in range(len(WHOLE))))]),
+    "P7 split inside a character": Fault(
         [raw(*split(CHINESE, "桥".encode()), between=0.1)], status="", text="桥长412米 [1]"
     ),
-    "split inside a word": Fault([raw(*split(WHOLE, b"Ostvik"), between=0.1)]),
-    "bad JSON in the middle": Fault([raw(ROLE + HALF, b'data: {"choices": [\n\n', events(" metres.") + DONE)], **CUT),
-    "an error in the middle": Fault([raw(ROLE + HALF, b'data: {"error": {"message": "overloaded"}}\n\n')], **CUT),
-    "wrong types in the middle": Fault([raw(ROLE + HALF, event({"content": 412}), DONE)], **CUT),
-    "a role without content first": Fault([raw(event({"role": "assistant", "content": None}), events(REPLY), DONE)]),
-    "thoughts before the answer": Fault([raw(event({"reasoning_content": "Bees?"}), events(REPLY), DONE)]),
-    "no [DONE]": Fault([Scripted(words(REPLY), done=False)]),
-    "[DONE] twice": Fault([raw(WHOLE + DONE)]),
-    "text after [DONE]": Fault([raw(WHOLE + events(" And it is blue."))]),
-    "rubbish after the end": Fault([raw(ROLE + events(REPLY), b"data: {rubbish\n\n")]),
-    "torn down after the end": Fault([raw(ROLE + events(REPLY), reset=True)]),
-    "no [DONE], and the connection stays open": Fault([raw(ROLE + events(REPLY), b"", between=60)]),
-    "tokens not counted": Fault([raw(ROLE + events(REPLY), event({}, choices=[], usage={"total_tokens": None}), DONE)]),
+    "P7 split inside a word": Fault([raw(*split(WHOLE, b"Ostvik"), between=0.1)]),
+    "P7 bad JSON in the middle": Fault([raw(ROLE + HALF, b'data: {"choices": [\n\n', events(" m.") + DONE)], **CUT),
+    "P7 an error in the middle": Fault([raw(ROLE + HALF, b'data: {"error": {"message": "overloaded"}}\n\n')], **CUT),
+    "P7 wrong types in the middle": Fault([raw(ROLE + HALF, event({"content": 412}), DONE)], **CUT),
+    "P7 a role without content first": Fault([raw(event({"role": "assistant", "content": None}), events(REPLY), DONE)]),
+    "P7 thoughts before the answer": Fault([raw(event({"reasoning_content": "Bees?"}), events(REPLY), DONE)]),
+    "P7 no [DONE]": Fault([Scripted(words(REPLY), done=False)]),
+    "P7 [DONE] twice": Fault([raw(WHOLE + DONE)]),
+    "P7 text after [DONE]": Fault([raw(WHOLE + events(" And it is blue."))]),
+    "P7 rubbish after the end": Fault([raw(ROLE + events(REPLY), b"data: {rubbish\n\n")]),
+    "P8 torn down after the end": Fault([raw(ROLE + events(REPLY), reset=True)]),
+    "P7 no [DONE], and the connection stays open": Fault([raw(ROLE + events(REPLY), b"", between=60)]),
+    "P7 tokens not counted": Fault(
+        [raw(ROLE + events(REPLY), event({}, choices=[], usage={"total_tokens": None}), DONE)]
+    ),
     # the stream ends too soon
-    "cut at byte 0": Fault([raw(b"")], 3, NOT_A_REPLY),
-    "cut at byte 0, told longer": Fault([raw(b"", headers={"content-length": "99"})], 3, UNREACHABLE),
-    "cut after the role": Fault([raw(ROLE)], 2, EMPTY),
-    "cut in the middle": Fault([raw(ROLE + HALF)], **CUT),
-    "cut in the middle, told longer": Fault([raw(ROLE + HALF, headers={"content-length": "9999"})], **CUT),
-    "cut inside an event": Fault([raw(ROLE + HALF + b'data: {"choices": [{"delta": {"con')], **CUT),
-    "cut before the reason of the end": Fault(
+    "P8 cut at byte 0": Fault([raw(b"")], 3, NOT_A_REPLY),
+    "P1 cut at byte 0, told longer": Fault([raw(b"", headers={"content-length": "99"})], 3, UNREACHABLE),
+    "P8 cut after the role": Fault([raw(ROLE)], 2, EMPTY),
+    "P8 cut in the middle": Fault([raw(ROLE + HALF)], **CUT),
+    "P8 cut in the middle, told longer": Fault([raw(ROLE + HALF, headers={"content-length": "9999"})], **CUT),
+    "P8 cut inside an event": Fault([raw(ROLE + HALF + b'data: {"choices": [{"delta": {"con')], **CUT),
+    "P8 cut before the reason of the end": Fault(
         [raw(ROLE + events(REPLY, None))], status="incomplete", text=ANSWER, cut=ENDED
     ),
-    "[DONE] without a reason of the end": Fault(
+    "P8 [DONE] without a reason of the end": Fault(
         [raw(ROLE + events(REPLY, None) + DONE)], status="incomplete", text=ANSWER, cut=ENDED
     ),
-    "torn down in the middle": Fault([raw(ROLE + HALF, reset=True)], **CUT),
-    "stalls": Fault([raw(ROLE + HALF, b"", between=60)], **{**CUT, "cut": "the model stopped sending"}),
-    "stalls after the role": Fault([raw(ROLE, b"", between=60)], 1, "did not begin to answer in time"),
-    "trickles": Fault(
+    "P8 torn down in the middle": Fault([raw(ROLE + HALF, reset=True)], **CUT),
+    "P9 stalls": Fault([raw(ROLE + HALF, b"", between=60)], **{**CUT, "cut": "the model stopped sending"}),
+    "P9 stalls after the role": Fault([raw(ROLE, b"", between=60)], 1, "did not begin to answer in time"),
+    "P9 trickles": Fault(
         [Scripted(["It is ", *"abcdefgh" * 9], between=0.3)],
         status="incomplete",
         text="It is abc",
@@ -176,45 +202,45 @@ FAULTS = {
         unsaid="stopped sending",  # it is we who stopped listening
         seconds=4,
     ),
-    "finish_reason length": Fault(
+    "P15 finish_reason length": Fault(
         [Scripted(words(REPLY), finish="length")], status="incomplete", cut="the model reached its limit of tokens"
     ),
-    "finish_reason content_filter": Fault(
+    "P15 finish_reason content_filter": Fault(
         [Scripted(words(REPLY), finish="content_filter")], status="incomplete", cut="content filter ended the reply"
     ),
-    "finish_reason tool_calls": Fault([Scripted(words(REPLY), finish="tool_calls")], status="incomplete", cut=""),
-    "a call of a tool": Fault(
+    "P15 finish_reason tool_calls": Fault([Scripted(words(REPLY), finish="tool_calls")], status="incomplete", cut=""),
+    "P15 a call of a tool": Fault(
         [raw(event({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": ""}}]}, "tool_calls"))], 2, EMPTY
     ),
     # the reply itself
-    "an empty reply": Fault([Scripted()], 2, EMPTY),
-    "an empty reply once": Fault([Scripted(), GOOD], 2),
-    "blanks": Fault([Scripted([" ", "\n\n", "\t"])], 2, EMPTY),
-    "only a mark": Fault([Scripted(["[1]"])], 1, "gave no answer. Ask again"),
-    "only an invented mark": Fault([Scripted(["[9", "9]"])], 1, "gave no answer. Ask again"),
-    "invented marks": Fault(
+    "P10 an empty reply": Fault([Scripted()], 2, EMPTY),
+    "P10 an empty reply once": Fault([Scripted(), GOOD], 2),
+    "P10 blanks": Fault([Scripted([" ", "\n\n", "\t"])], 2, EMPTY),
+    "P10 only a mark": Fault([Scripted(["[1]"])], 1, "gave no answer. Ask again"),
+    "P11 only an invented mark": Fault([Scripted(["[9", "9]"])], 1, "gave no answer. Ask again"),
+    "P11 invented marks": Fault(
         [Scripted(words("The bridge at Ostvik is 412 metres long [1] [42, 77]."))],
         text="The bridge at Ostvik is 412 metres long [1] [2].",
         dropped=2,
     ),
-    "only invented marks": Fault(
+    "P11 only invented marks": Fault(
         [Scripted(words("The bridge at Ostvik is 412 metres long [42]."))],
         status="partial",
         text="The bridge at Ostvik is 412 metres long.",
         dropped=1,
     ),
-    "no marks": Fault(
+    "P11 no marks": Fault(
         [Scripted(words("The bridge at Ostvik is 412 metres long."))],
         status="partial",
         text="The bridge at Ostvik is 412 metres long.",
     ),
-    "it refuses as it was told to": Fault(
+    "P12 it refuses as it was told to": Fault(
         [Scripted(words("The articles do not answer this question."))], status="not_found", text="The articles do not"
     ),
-    "endless repetition": Fault(
+    "P12 endless repetition": Fault(
         [Scripted(["So "] + ["long "] * 500, between=0.001)], status="incomplete", text="So long", cut="repeated itself"
     ),
-    "200 000 characters": Fault(
+    "P13 200 000 characters": Fault(
         [Scripted([f"This is line {i} of a very long reply indeed, and it says nothing at all, {i * 7} times.\n"
                    for i in range(2300)])],
         status="incomplete",
@@ -222,15 +248,41 @@ FAULTS = {
         cut="longer than any answer should be",
         seconds=10,
     ),
-    "an instruction to the reader's terminal": Fault(
+    "P12 an instruction to the reader's terminal": Fault(
         [Scripted(["The bridge \x1b[31m", "is 412 metres long [1].\x00\r\n\ud800"])],
         text="The bridge [31mis 412 metres long [1].",
     ),
     # the prompt
-    "context length exceeded once": Fault([error("too long", 400, "context_length_exceeded"), GOOD], 2),
-    "context length exceeded": Fault([error("too long", 400, "context_length_exceeded")], 2, TOO_LONG, False),
-    "context length exceeded, in words": Fault([error("maximum context length is 9 tokens", 400), GOOD], 2),
+    "P14 context length exceeded once": Fault([error("too long", 400, "context_length_exceeded"), GOOD], 2),
+    "P14 context length exceeded": Fault([error("too long", 400, "context_length_exceeded")], 2, TOO_LONG, False),
+    "P14 context length exceeded, in words": Fault([error("maximum context length is 9 tokens", 400), GOOD], 2),
 }  # fmt: skip
+
+
+TABLE: dict[str, list[tuple[int, float, str]]] = {}
+
+
+def record(name: str, requests: int, seconds: float, failure: ProviderError | None, answer: Answer | None) -> None:
+    """Keep what a fault led to, for the table; its row is the first word of its name."""
+    kept = "answered" if answer and answer.status in ("grounded", "partial") else answer and answer.status
+    outcome = ("told, to try again" if failure.retryable else "told, for good") if failure else str(kept)
+    TABLE.setdefault(name.split()[0], []).append((requests, seconds, outcome))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table() -> Iterator[None]:
+    """Print, at the end of the run, what came of the faults: a line for each row of the list of faults."""
+    yield
+    if len(TABLE) > 1:  # not where a single test was run
+        SUMMARY.lines.append(f"faults of a provider (limits: {TIMES}; pauses of 0.25 s and 0.5 s cut to 0.02 s)")
+    for row in sorted(TABLE, key=lambda row: int(row[1:])) if len(TABLE) > 1 else ():
+        requests, seconds, outcomes = zip(*TABLE[row], strict=True)
+        counts = ", ".join(f"{outcome}: {count}" for outcome, count in Counter(outcomes).most_common())
+        span = f"{min(requests)} to {max(requests)}" if min(requests) < max(requests) else f"{max(requests)}"
+        SUMMARY.lines.append(
+            f"{row:>4} {ROWS[row]:34} | faults {len(outcomes):2} | requests {span:6} | "
+            f"at most {max(seconds):4.1f} s | {counts}"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -253,6 +305,7 @@ def asked(place: Path) -> Iterator[tuple[Footnote, Provider]]:
     with serving(GOOD) as provider, pytest.MonkeyPatch.context() as patch:
         patch.setenv("THE_KEY", KEY)
         patch.setattr("rag.models.chat._BACKOFF", 0.02)  # test_models.py waits in earnest
+        patch.setattr("rag.models.breaker.FAILURES", 10_000)  # each row is by itself
         values = {"library": place / "library", "articles": place / "articles", **model(provider)}
         with open_library(Settings.model_validate(values)) as library:
             library.sync()
@@ -312,7 +365,7 @@ def test_a_fault_of_the_provider(name: str, asked: tuple[Footnote, Provider], ca
     began = time.monotonic()
     answer, failure, shown = outcome(library)
     took = time.monotonic() - began
-    print(f"\n{name} | {len(provider.requests)} | {failure or answer.status} | {answer.text[:60]} | {answer.warnings}")
+    record(name, len(provider.requests), took, failure, answer)
 
     assert len(provider.requests) == fault.requests
     assert took < fault.seconds
@@ -350,6 +403,28 @@ def test_waiting_as_long_as_the_server_asks(asked: tuple[Footnote, Provider]) ->
     assert 1.0 <= second.began - first.began < 1.6
 
 
+def test_an_answer_says_how_it_was_asked_and_what_it_cost(asked: tuple[Footnote, Provider]) -> None:
+    library, provider = asked
+    counted = {"prompt_tokens": 50, "completion_tokens": 9, "total_tokens": 59, "cost": 0.00042}
+    provider.play(raw(ROLE + events(REPLY), event({}, choices=[], usage=counted), DONE))
+    answer = library.ask(QUESTION)
+    assert answer.usage == {"prompt_tokens": 50, "completion_tokens": 9, "cost": 0.00042}
+    assert answer.draft is not None
+    sent = provider.requests[0].body
+    assert [{"role": role, "content": text} for role, text in answer.draft.prompt] == sent["messages"]
+    assert answer.draft.parameters == {
+        "provider": "openai-like",
+        "model": sent["model"],
+        "host": "127.0.0.1",
+        "interface": "openai-compatible",
+        "temperature": sent["temperature"],
+        "max_tokens": sent["max_tokens"],
+        "response_model": "scripted",
+        "response_id": "c1",
+    }
+    assert KEY not in str(answer.draft)
+
+
 def test_tokens_are_counted_in_a_reply_that_reached_its_limit(asked: tuple[Footnote, Provider]) -> None:
     library, provider = asked
     provider.play(Scripted(words(REPLY), finish="length"))
@@ -373,6 +448,7 @@ def test_a_server_that_is_not_there_is_said_within_seconds(open_at: Open, scheme
         library.sync()
         began = time.monotonic()
         answer, failure, _ = outcome(library)
+        record(f"P1 {scheme}", 0, time.monotonic() - began, failure, answer)
         assert time.monotonic() - began < 10
         assert UNREACHABLE in str(failure)
         assert failure is not None
@@ -394,7 +470,9 @@ def test_a_redirect_is_not_followed(asked: tuple[Footnote, Provider], status: in
     library, provider = asked
     with serving(GOOD) as other:
         provider.play(Scripted(status=status, body="", headers={"location": f"{other.base_url}/chat/completions"}))
+        began = time.monotonic()
         answer, failure, _ = outcome(library)
+        record(f"P18 {status}", len(provider.requests), time.monotonic() - began, failure, answer)
         assert f"refused the request ({status})" in str(failure)
         assert (len(provider.requests), len(other.requests)) == (1, 0)
         assert answer.evidence.hits
@@ -480,6 +558,25 @@ def test_nothing_of_a_model_without_an_answer_is_shown_before_the_next(
         answer, failure, shown = outcome(with_model(first, second))
         assert (failure, answer.model) == (None, "m2")
         assert "".join(shown) == REPLY.replace(" [1]", "")
+
+
+def test_a_model_that_keeps_failing_is_left_alone(
+    with_model: Callable[..., Footnote], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.models.chat._BACKOFF", 0)
+    monkeypatch.setattr("rag.models.breaker.FAILURES", 5)  # as it is; the table has raised it
+    with serving(busy(503)) as first:
+        library = with_model(first)
+        for requests in (3, 2, 0, 0):
+            first.play(busy(503))
+            began = time.monotonic()
+            answer, failure, _ = outcome(library)
+            record(f"P19 {requests}", len(first.requests), time.monotonic() - began, failure, answer)
+            assert len(first.requests) == requests
+            assert failure is not None
+            assert failure.retryable
+            assert ("failed 5 times in a row. It is asked again in" in str(failure)) == (requests == 0)
+            assert answer.evidence.hits
 
 
 # ---------------------------------------------------------------- stopping
@@ -592,7 +689,12 @@ def test_internal_articles_are_kept_from_a_model_outside(with_model: Callable[..
         assert SECRET in "\n".join(hit.passage.text for hit in answer.evidence.hits)
         assert "lorries" not in provider.requests[0].prompt
         assert "Loads" not in provider.requests[0].prompt
-        assert answer.warnings[0] == "Internal passages that m did not see: 1."
+        warning = "1 internal passage was not shown to m; what it says is quoted below its answer."
+        assert answer.warnings == (warning,)
+        assert answer.text.startswith(ANSWER + "\n\n")
+        quoted = {answer.citations[n - 1].source.source for n in answer.sentences[-1].citations}
+        assert quoted == {"secret.md"}
+        assert answer.model == "m"
 
 
 def test_marks_of_what_was_kept_back_are_dropped(with_model: Callable[..., Footnote], folder: Path) -> None:
@@ -603,7 +705,7 @@ def test_marks_of_what_was_kept_back_are_dropped(with_model: Callable[..., Footn
         secret = next(n for n, hit in enumerate(hits, start=1) if SECRET in hit.passage.text)
         provider.play(Scripted([f"{SECRET} [{secret}]."]))
         answer = library.ask(QUESTION)
-        assert (answer.citations, answer.dropped_marks, answer.status) == ((), 1, "partial")
+        assert (answer.sentences[0].citations, answer.dropped_marks, answer.status) == ((), 1, "partial")
 
 
 def test_passages_keep_their_numbers_where_some_are_kept_back(
@@ -649,10 +751,7 @@ def test_where_all_evidence_is_internal_the_answer_is_in_quotes(
         assert not provider.requests
         assert (answer.model, answer.status) == ("quotes", "grounded")
         assert "412 metres" in answer.text
-        assert answer.warnings == (
-            "Internal passages that m did not see: 1.",
-            "No in-house model is set for them: answered in quotes.",
-        )
+        assert answer.warnings == ("1 internal passage was not shown to m, which may not see any: quoted instead.",)
 
 
 def test_without_enough_evidence_nothing_is_sent(asked: tuple[Footnote, Provider]) -> None:

@@ -29,7 +29,7 @@ def open_with(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("rag.index.Probe", NoProbe)
 
     def open_(name: str, *, library: str = "library", re_embed: bool = False, max_tokens: int = 64) -> Footnote:
-        monkeypatch.setattr("rag.app.MiniLMEmbedding", EMBEDDERS[name])
+        monkeypatch.setattr("rag.factory.MiniLMEmbedding", EMBEDDERS[name])
         values = {"library": tmp_path / library, "articles": folder, "passages": {"max_tokens": max_tokens}}
         return open_library(Settings.model_validate(values), re_embed=re_embed)
 

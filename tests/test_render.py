@@ -15,10 +15,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rag.cite import cite
+from rag.disagreement import disagreements
 from rag.prompts import NOT_FOUND
 from rag.quotes import quote
 from rag.reply import is_code
-from rag.types import QUOTES, Answer, AnswerSentence, Chip, Draft, Evidence
+from rag.types import QUOTES, Answer, AnswerSentence, Chip, Citation, Disagreement, Draft, Evidence
 from rag.verify import verify
 from tests.evidence import draft, evidence, hit, same
 from ui.render import answer_html, citations_of, draft_html, error_html, escape
@@ -202,19 +203,23 @@ def letters(text: str) -> str:
 def any_answer(draw: st.DrawFn) -> Answer:
     """Return the answer to a question, hostile and ordinary in all its parts."""
     hits = [hit(f"{draw(texts)} x. {draw(texts)}", f"{i}.md", title=draw(texts)) for i in range(2)]
-    found = evidence(draw(texts), *hits)
+    found = replace(evidence(draw(texts), *hits), missing=tuple(draw(st.lists(texts, max_size=1))))
     answer = checked(draw(st.sampled_from([draft(draw(replies), found), quote(found, 3)])), found)
     judged = []
     for sentence in answer.sentences:
         verdict = draw(st.sampled_from(["supported", "partial", "unsupported", "contradicted"]))
         judged.append(replace(sentence, verdict=verdict, reasons=(draw(texts), draw(texts))))
+    span = hits[1].passage.sentences[0]
+    other = Citation(draw(st.integers(0, 1)), 2, hits[1].source, span.start, span.end, draw(texts))
     return replace(
         answer,
+        question=draw(texts),
+        disagreements=tuple(Disagreement(citation, other) for citation in answer.citations[: draw(st.integers(0, 1))]),
         sentences=tuple(judged),
         status=draw(st.sampled_from(["grounded", "partial", "not_found", "incomplete"])),
         model=answer.model if answer.model == QUOTES else draw(texts),
         warnings=tuple(draw(st.lists(texts, max_size=2))),
-        usage=draw(st.sampled_from([None, {"prompt_tokens": 3}])),
+        usage=draw(st.sampled_from([None, {"prompt_tokens": 3}, {"prompt_tokens": 3, "cost": 0.25}])),
         dropped_marks=draw(st.integers(0, 2)),
         timings=draw(st.sampled_from([{}, {"total_ms": 7.0}, {"total_ms": 2345.6}])),
     )
@@ -497,6 +502,48 @@ def test_the_foot_tells_what_it_took() -> None:
     facts = ["2 passages found", "1 footnote", "local <m>", "2.3 s", "59 tokens", "invented marks removed: 2"]
     assert foot.get_text().split(" · ") == facts
     assert only(foot, "a")["href"] == "#sources-3"
+
+
+def test_the_foot_tells_the_cost_where_the_provider_reports_it() -> None:
+    usage = {"prompt_tokens": 50, "completion_tokens": 9, "cost": 0.00123}
+    foot = only(shown(answered("The bridge is 412 metres long [1].", usage=usage)), ".fn-foot")
+    assert foot.get_text().split(" · ")[-2:] == ["59 tokens", "cost 0.00123"]
+
+
+def test_a_follow_up_shows_what_it_was_understood_as() -> None:
+    answer = answered("The bridge is 412 metres long [1].")
+    assert not shown(answer).select(".fn-standalone")
+    tree = shown(replace(answer, question="And how <long>?"))
+    assert only(tree, ".fn-question").get_text() == "And how <long>?"
+    assert only(tree, ".fn-standalone").get_text() == f"Understood as {FOUND.question}"
+
+
+def test_statements_that_do_not_agree_stand_side_by_side_with_their_dates_the_newer_first() -> None:
+    one = hit("The pilot cost 1.2 million euros.", "a.md", title="<A>", published="2025-01-02")
+    two = hit("The pilot cost 1.5 million euros.", "b.md", title="B", published="2025-03-04")
+    found = evidence("What did the pilot cost?", one, two)
+    answer = checked(quote(found, 1), found)
+    answer = replace(answer, disagreements=disagreements(answer.citations, found))
+    links = only(shown(answer, 4), ".fn-disagree").select("a")
+    assert [link.get_text() for link in links] == [
+        "B 2025-03-04 The pilot cost 1.5 million euros.",
+        "<A> 2025-01-02 The pilot cost 1.2 million euros.",
+    ]
+    assert [str(link["href"]) for link in links] == ["#cite-4-2", "#cite-4-1"]
+
+
+def test_a_statement_that_is_not_cited_opens_as_evidence() -> None:
+    answer = answered("The bridge is 412 metres long [1].")
+    span = BEES.passage.sentences[0]
+    other = Citation(0, 2, BEES.source, span.start, span.end, BEES.passage.quote(span))
+    tree = shown(replace(answer, disagreements=(Disagreement(answer.citations[0], other),)), 3)
+    assert {str(link["href"]) for link in tree.select(".fn-disagree a")} == {"#cite-3-1", "#evidence-3-2"}
+
+
+def test_what_the_articles_do_not_hold_of_a_question_is_named() -> None:
+    found = replace(FOUND, missing=("what did <it> cost",))
+    tree = shown(replace(answered("The bridge is 412 metres long [1]."), evidence=found))
+    assert only(tree, ".fn-missing").get_text() == "Not in the articles: “what did <it> cost”"
 
 
 def test_the_foot_is_silent_about_what_is_not_known() -> None:

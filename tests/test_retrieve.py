@@ -128,6 +128,40 @@ def test_spreading_keeps_order_and_count_and_caps_an_article_while_others_have_p
             assert all(taken[articles[i]] >= most for i in others)
 
 
+SAID = st.lists(st.tuples(st.sampled_from("abcd"), st.lists(st.sampled_from("pqrst"), max_size=3)), max_size=30)
+
+
+@given(SAID, st.integers(1, 12), st.integers(0, 12))
+def test_what_only_repeats_others_waits_until_nothing_else_is_left(
+    passages: list[tuple[str, list[str]]], count: int, least: int
+) -> None:
+    articles = [article for article, _ in passages]
+    kept = spread(articles, count, lambda position: passages[position][1], least)
+    assert kept == sorted(set(kept))
+    assert min(count, least, len(articles)) <= len(kept) <= count
+    new = [
+        position
+        for position, (article, said) in enumerate(passages)
+        if not said
+        or any(not any(part in other for of, other in passages[:position] if of != article) for part in said)
+    ]
+    if len(new) >= count:  # what says something new fills all places
+        assert len(kept) == count
+
+
+def test_of_copies_the_best_is_kept_and_one_that_is_changed_counts_with_its_original() -> None:
+    told = [["one", "two", "three"]] * 6 + [["one", "two", "not three"]] * 6 + [["four"], ["five"], ["six"]]
+    articles = [f"copy {i}" for i in range(12)] + ["x", "y", "z"]
+    assert spread(articles, 4, told.__getitem__) == [0, 6, 12, 13]
+    assert spread(articles, 5, told.__getitem__) == [0, 6, 12, 13, 14]
+    assert spread(articles, 7, told.__getitem__, least=7) == [0, 1, 2, 6, 12, 13, 14]
+    assert spread(articles, 20, told.__getitem__, least=3) == [0, 6, 12, 13, 14]
+
+
+def test_an_article_may_repeat_itself_within_its_share() -> None:
+    assert spread(["a", "a", "b"], 3, [["one"], ["one"], ["two"]].__getitem__) == [0, 1, 2]
+
+
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=40), st.integers(1, 20))
 def test_of_each_article_the_best_passages_are_kept(articles: list[str], count: int) -> None:
     kept = set(spread(articles, count))

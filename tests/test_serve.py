@@ -23,7 +23,7 @@ from fastapi import FastAPI
 
 from rag.app import Footnote, open_library
 from rag.cli import main
-from rag.errors import InputError
+from rag.errors import InputError, ProviderError
 from rag.lock import owner_pid
 from tests.conftest import held
 from ui.serve import _HEADERS, _listen, build_app
@@ -86,6 +86,21 @@ def free_port() -> int:
 def test_it_says_that_it_is_well(client: httpx.Client) -> None:
     reply = client.get("/health")
     assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+
+
+def test_a_model_that_keeps_failing_makes_it_degraded_and_not_dead(open_at: Open) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        with open_at(model="house", models={"house": {"base_url": nobody}}) as library, served(library) as client:
+            library.sync()
+            assert client.get("/health").json() == {"status": "ok"}
+            for _ in range(2):
+                with pytest.raises(ProviderError):
+                    library.ask(LENGTH)
+            reply = client.get("/health")
+            assert (reply.status_code, reply.json()) == (200, {"status": "degraded", "models": "house"})
+            assert client.get("/").status_code == 200
 
 
 def test_the_page_comes_with_all_that_it_names(client: httpx.Client) -> None:

@@ -78,8 +78,6 @@ def test_without_a_similarity_words_alone_must_do() -> None:
 @pytest.mark.parametrize(
     ("claim", "reason"),
     [
-        ("The bridge at Ostvik is 421 metres long.", "The number 421 is not in the cited passage."),
-        ("The bridge at Ostvik is 412 million metres long.", "The number 412 million is not in the cited passage."),
         ("The bridge at Ostvik is 412 metres long, say nine.", "The number nine is not in the cited passage."),
         ("The 3.5 million bridge at Ostvik is 412 metres long.", "The number 3.5 million is not in the cited passage."),
         ("On 4 March 1931 the bridge at Ostvik was long.", "The date 4 March 1931 is not in the cited passage."),
@@ -94,11 +92,44 @@ def test_a_wrong_figure_is_unsupported_however_near_the_rest(claim: str, reason:
 
 def test_each_wrong_figure_and_name_is_named() -> None:
     result = checked("On 4 March 1931 Nils drew the 421 metres of the bridge at Ostvik.", 0)
-    assert result.reasons == (
-        "The date 4 March 1931 is not in the cited passage.",
-        "The number 421 is not in the cited passage.",
-        "“Nils” is not in the cited passage.",
+    for wrong, reason in zip(("4 March 1931", "421", "Nils"), result.reasons, strict=True):
+        assert wrong in reason
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ("The bridge at Ostvik is 421 metres long.", "412 metres"),
+        ("The bridge at Ostvik is 412 million metres long.", "412 metres"),
+        ("The bridge at Ostvik is not 412 metres long.", ""),
+    ],
+)
+def test_what_the_source_says_otherwise_is_contradicted(claim: str, said: str) -> None:
+    result = checked(claim, 0, similarity=1.0)
+    assert result.verdict == "contradicted"
+    assert said in result.reasons[0]
+    assert result.support < checked("The bridge at Ostvik is 412 metres long, they say.", 0).support
+
+
+def test_what_one_citation_says_is_not_contradicted_by_another() -> None:
+    found = hit("An Australian pleaded guilty to manslaughter on Thursday. He pleaded not guilty to murder on Thursday.")
+    claim = "An Australian has pleaded guilty to manslaughter on Thursday."
+    assert checked(claim, 0, 1, found=found).verdict == "supported"
+    denied = checked("An Australian has not pleaded guilty to manslaughter on Thursday.", 0, found=found)
+    assert denied.verdict == "contradicted"
+
+
+def test_support_tells_how_sure_a_verdict_is() -> None:
+    claims = (
+        ("The bridge at Ostvik is 412 metres long.", (), 0.9),
+        ("Honey keeps for centuries in sealed jars.", (0,), 0.1),
+        ("The bridge at Ostvik, says Karlsen, is 412 metres long.", (0,), 0.9),
+        ("At 412 metres the Ostvik bridge is a long one.", (0,), 0.9),
+        ("The bridge at Ostvik is 412 metres long.", (0,), 0.0),
     )
+    sure = [checked(claim, *quoted, similarity=near).support for claim, quoted, near in claims]
+    assert sure == sorted(sure)
+    assert (sure[0], sure[-1]) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Chat:
             turn = None
             text, drawn = "", 0.0
             try:
-                for part in self._library.stream(question, stop.is_set):
+                for part in self._library.stream(question, stop.is_set, said(turns)):
                     if isinstance(part, Answer):
                         turn = Turn(question, part)
                         continue
@@ -135,6 +135,16 @@ class Chat:
         if source is None or article is None:
             return None
         return article_html(article, source, None, "Article", "#articles")
+
+
+def said(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
+    """Return what was asked and answered so far, as messages, so that a follow-up can be understood."""
+    messages: list[dict[str, str]] = []
+    for turn in turns:
+        messages.append({"role": "user", "content": turn.answer.standalone_question if turn.answer else turn.question})
+        if turn.answer and turn.answer.text:
+            messages.append({"role": "assistant", "content": turn.answer.text})
+    return messages
 
 
 def history_html(turns: tuple[Turn, ...]) -> str:

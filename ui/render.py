@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from rag.reply import is_code
 from rag.text import printable
-from rag.types import QUOTES, Answer, AnswerSentence
+from rag.types import QUOTES, Answer, AnswerSentence, Citation, Disagreement
 
 # Markdown without what could reach out: no raw HTML, no images, no links. Their source stays visible as text.
 _MARKDOWN = (
@@ -65,12 +65,19 @@ def draft_html(question: str, text: str, model: str) -> str:
 def answer_html(question: str, answer: Answer, turn: int, error: str | None = None) -> str:
     """Return a question with its checked answer; chips are links `#cite-TURN-N`."""
     parts = [question_html(question)]
+    if answer.standalone_question != answer.question:
+        asked = escape(answer.standalone_question)
+        parts.append(f'<p class="fn-standalone"><span>Understood as</span> {asked}</p>')
     if error:
         parts.append(f'<p class="fn-error" role="alert"><strong>No answer.</strong> {escape(error)}</p>')
     if answer.status == "not_found":
         parts.append(f'<p class="fn-none">{escape(answer.text)}</p>')
     elif answer.sentences:
         parts.append(f'<div class="fn-answer">{_body(answer, turn)}</div>')
+    if answer.evidence.missing:
+        missing = ", ".join(f"“{escape(part)}”" for part in answer.evidence.missing)
+        parts.append(f'<p class="fn-missing"><strong>Not in the articles:</strong> {missing}</p>')
+    parts += [_disagreement(disagreement, turn) for disagreement in answer.disagreements]
     warnings = [warning for warning in answer.warnings if warning != error]
     parts += [f'<p class="fn-warning">{escape(warning)}</p>' for warning in warnings]
     if answer.sentences:
@@ -209,6 +216,22 @@ def _checks(answer: Answer) -> str:
     return f'<details class="fn-check doubtful"><summary>{summary}</summary><ol>{items}</ol></details>'
 
 
+def _disagreement(disagreement: Disagreement, turn: int) -> str:
+    """Return two statements that do not agree, side by side, each with its article and date, the newer one first."""
+    both = sorted(disagreement, key=lambda citation: citation.source.published or "", reverse=True)
+    items = "".join(f"<li>{_statement(citation, turn)}</li>" for citation in both)
+    return f'<div class="fn-disagree"><h3>The articles do not agree</h3><ul>{items}</ul></div>'
+
+
+def _statement(citation: Citation, turn: int) -> str:
+    place = f"cite-{turn}-{citation.n}" if citation.n else f"evidence-{turn}-{citation.evidence_n}"
+    published = escape(citation.source.published or "no date")
+    return (
+        f'<a class="fn-open" href="#{place}"><strong>{escape_name(citation.source.title)}</strong> '
+        f"<span>{published}</span> <q>{escape(shortened(citation.quote, 240))}</q></a>"
+    )
+
+
 def _bare(sentence: AnswerSentence) -> str:
     """Return the words of a sentence without its marks."""
     text, at = "", 0
@@ -239,7 +262,9 @@ def _foot(answer: Answer, turn: int) -> str:
         took = answer.timings["total_ms"]
         facts.append(f"{took / 1000:.1f} s" if took >= 100 else f"{took:.0f} ms")
     if answer.usage:
-        facts.append(f"{sum(answer.usage.values())} tokens")
+        facts.append(f"{sum(count for name, count in answer.usage.items() if name != 'cost'):.0f} tokens")
+        if "cost" in answer.usage:
+            facts.append(f"cost {answer.usage['cost']:.4g}")
     if answer.dropped_marks:
         facts.append(f"invented marks removed: {answer.dropped_marks}")
     return f'<p class="fn-foot">{" · ".join(facts)}</p>'

@@ -75,6 +75,8 @@ def build_app(library: Footnote, host: str = "127.0.0.1") -> FastAPI:
 
     @app.get("/health")
     def health() -> dict[str, str]:
+        if library.troubled:  # others of the chain may answer, or quotes: the page is not down
+            return {"status": "degraded", "models": ", ".join(library.troubled)}
         return {"status": "ok"}
 
     page = build_page(library)

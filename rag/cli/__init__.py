@@ -11,6 +11,8 @@ from pathlib import Path
 
 from rag.cli import commands
 from rag.cli.evaluate import evaluate
+from rag.cli.models import list_models
+from rag.cli.receipts import verify
 from rag.cli.show import end_undisturbed, note
 from rag.config import Settings, load_settings
 from rag.errors import FootnoteError
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(
             os.environ,
-            overrides={name: getattr(options, name, None) for name in ("library", "articles")},
+            overrides={name: getattr(options, name, None) for name in ("library", "articles", "model")},
         )
         code: int = options.run(settings, options)
         sys.stdout.flush()
@@ -91,6 +93,14 @@ def _parser() -> argparse.ArgumentParser:
         asking = command(name, run, text)
         asking.add_argument("question")
         asking.add_argument("--top-k", type=_positive, metavar="N", help="how many passages to retrieve")
+        if run is commands.ask:
+            asking.add_argument("--model", metavar="NAME", help="answer with this model, as in FOOTNOTE_MODEL")
+            asking.add_argument(
+                "--receipt", type=Path, metavar="FILE", help="save the answer and what it was made from"
+            )
+    command(
+        "verify", verify, "check a receipt: is it sound, and do its quotes still stand in the articles"
+    ).add_argument("receipt", type=Path, metavar="RECEIPT")
     serving = command("serve", commands.serve, "sync, then serve the web page")
     serving.add_argument("--host", default="127.0.0.1", help="the address to listen at (default 127.0.0.1)")
     serving.add_argument("--port", type=_port, default=7860, help="the port to listen at (default 7860)")
@@ -107,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     measuring.add_argument(
         "--fail-under", type=_bound, action="append", metavar="METRIC=VALUE", help="exit with 1 if it is less"
     )
+    command("models", list_models, "list the models that the settings name, and check each with one tiny call")
     command("status", commands.status, "say what is in the library")
     command("doctor", commands.doctor, "look the library over: is it sound, and which articles came in badly")
     command("rebuild", commands.rebuild, "build the vector index anew; nothing is embedded again")

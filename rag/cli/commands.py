@@ -107,6 +107,10 @@ def restore(settings: Settings, options: argparse.Namespace) -> int:
 
 def ask(settings: Settings, options: argparse.Namespace) -> int:
     """Answer a question, after a sync."""
+    from rag.receipt import check_free, write_receipt
+
+    if options.receipt:
+        check_free(options.receipt)
     with _open(settings) as library:
         _sync_quietly(library)
         failure = None
@@ -120,6 +124,8 @@ def ask(settings: Settings, options: argparse.Namespace) -> int:
         for warning in answer.warnings:
             if warning != library.notice:  # that was said before
                 note(f"footnote: {warning}")
+        if options.receipt:
+            write_receipt(options.receipt, library.receipt(answer))
     return failure.exit_code if failure else _STATUS_CODES[answer.status]
 
 

@@ -18,7 +18,7 @@ from rag.text import printable
 if TYPE_CHECKING:
     from rag.doctor import StoreCheck
     from rag.quality import QualityReport
-    from rag.types import Answer, Evidence, Progress, SyncReport
+    from rag.types import Answer, Evidence, Judgement, Progress, SyncReport
 
 _NEAREST = 3
 _NAMED = 3
@@ -139,7 +139,26 @@ def answer_text(answer: Answer) -> str:
         place = f"characters {citation.start}–{citation.end}"
         place = place if citation.page is None else f"page {citation.page}, {place}"
         parts.append(_wrap(", ".join(item for item in (*about, place) if item), f"[{citation.n}] "))
+    for cited, other in answer.disagreements:
+        where = ", ".join(filter(None, (other.source.title, other.source.published)))
+        parts.append(_wrap(f"[{cited.n}] and {where}: “{other.quote}”", "The articles do not agree: "))
+    if answer.evidence.missing:
+        parts.append(_wrap(", ".join(f"“{part}”" for part in answer.evidence.missing), "Not in the articles: "))
+    if answer.judgement:
+        parts.append(_wrap(_second_opinion(answer.judgement, answer), ""))
     return "\n\n".join(parts)
+
+
+def _second_opinion(judgement: Judgement, answer: Answer) -> str:
+    judged = [
+        (n, verdict, sentence.verdict)
+        for n, (verdict, sentence) in enumerate(zip(judgement.verdicts, answer.sentences, strict=True), start=1)
+        if verdict
+    ]
+    supported = sum(verdict == "supported" for _, verdict, _ in judged)
+    text = f"judge {judgement.model}: {supported} of {len(judged)} sentences supported"
+    differing = ", ".join(f"sentence {n}: {verdict}" for n, verdict, ours in judged if verdict != ours)
+    return f"{text}; differs on {differing}" if differing else text
 
 
 def passages_text(evidence: Evidence, count: int) -> list[str]:

@@ -136,8 +136,8 @@ def choose(
 
 def _documents(path: Path) -> Iterator[Document]:
     seen: set[str] = set()
-    for number, row in _rows(path):
-        identifier = _text(path, number, row, "id")
+    for number, row in rows(path):
+        identifier = text_of(path, number, row, "id")
         if identifier in seen:
             raise InputError(f"{path}, line {number}: id {identifier!r} is given twice.")
         seen.add(identifier)
@@ -146,24 +146,24 @@ def _documents(path: Path) -> Iterator[Document]:
         about = {key: str(known[key]) for key in _ABOUT if known.get(key)}
         if known.get("lang"):
             about["language"] = str(known["lang"])
-        yield Document(identifier, str(row.get("title") or ""), _text(path, number, row, "text"), about)
+        yield Document(identifier, str(row.get("title") or ""), text_of(path, number, row, "text"), about)
 
 
 def _judged_questions(folder: Path) -> Iterator[Question]:
     relevant = _judgements(folder / "qrels.tsv")
     evidence: dict[str, list[tuple[str, str]]] = {}
     file = folder / "evidence.jsonl"
-    for number, row in _rows(file) if file.is_file() else ():
+    for number, row in rows(file) if file.is_file() else ():
         text = row.get("sentence") or row.get("text")
         if isinstance(text, str) and text.strip():
-            evidence.setdefault(_text(file, number, row, "query_id"), []).append((str(row.get("doc_id")), text))
+            evidence.setdefault(text_of(file, number, row, "query_id"), []).append((str(row.get("doc_id")), text))
     file = folder / "queries.jsonl"
-    for number, row in _rows(file):
-        identifier = _text(file, number, row, "id")
+    for number, row in rows(file):
+        identifier = text_of(file, number, row, "id")
         kind = str(row.get("type") or "question")
         judged = relevant.get(identifier, {})
         documents = {name: grade for name, grade in judged.items() if grade > 0}
-        alternatives = _strings(row.get("answer")) + _strings(row.get("aliases"))
+        alternatives = strings(row.get("answer")) + strings(row.get("aliases"))
         refused = _NO_ANSWER.search(kind) or any(_INSUFFICIENT.fullmatch(text) for text in alternatives)
         answerable = None
         if refused or (judged and not documents):
@@ -172,7 +172,7 @@ def _judged_questions(folder: Path) -> Iterator[Question]:
             answerable = True
         yield Question(
             identifier,
-            _text(file, number, row, "text"),
+            text_of(file, number, row, "text"),
             kind,
             str(row.get("lang") or row.get("language") or ""),
             (tuple(dict.fromkeys(alternatives)),) if alternatives and answerable else (),
@@ -200,13 +200,13 @@ def _judgements(path: Path) -> dict[str, dict[str, int]]:
 
 
 def _open_questions(path: Path) -> Iterator[Question]:
-    for number, row in _rows(path):
+    for number, row in rows(path):
         kind = str(row.get("type") or "question")
-        groups = tuple(tuple(_strings(group)) for group in row.get("must_contain") or ())
-        articles = dict.fromkeys(_strings(row.get("articles")), 1)
+        groups = tuple(tuple(strings(group)) for group in row.get("must_contain") or ())
+        articles = dict.fromkeys(strings(row.get("articles")), 1)
         yield Question(
-            _text(path, number, row, "id"),
-            _text(path, number, row, "text"),
+            text_of(path, number, row, "id"),
+            text_of(path, number, row, "text"),
             kind,
             str(row.get("lang") or row.get("language") or ""),
             tuple(group for group in groups if group),
@@ -219,7 +219,8 @@ def _open_questions(path: Path) -> Iterator[Question]:
 # ---------------------------------------------------------------- JSON lines
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield number and object of each line. Raises InputError where one is none, or the file cannot be read."""
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
@@ -237,7 +238,8 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(f"{path}, line {number}: not JSON: {error.msg}.") from None
 
 
-def _text(path: Path, number: int, row: dict[str, Any], key: str) -> str:
+def text_of(path: Path, number: int, row: dict[str, Any], key: str) -> str:
+    """Return what an object has under a key. Raises InputError where that is no text, or empty without being `text`."""
     value = row.get(key)
     if isinstance(value, int):  # an id that is a number
         value = str(value)
@@ -246,6 +248,7 @@ def _text(path: Path, number: int, row: dict[str, Any], key: str) -> str:
     return value
 
 
-def _strings(value: Any) -> list[str]:
+def strings(value: Any) -> list[str]:
+    """Return the texts of a list, or of a single value, that are not blank."""
     values = value if isinstance(value, list) else [value]
     return [text for text in values if isinstance(text, str) and text.strip()]

@@ -13,13 +13,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from rag.evaluation import plots
-from rag.evaluation.reading import METRICS, by_kind, first_rank, flat, headline, latency_of, number, rows_of
+from rag.evaluation.reading import FLAGGED, METRICS, by_kind, first_rank, flat, headline, latency_of, number, rows_of
 from rag.text import printable
 
 _SHOWN = 20  # failures of a kind
 _NAMED = 10  # documents, or alternatives of a gold answer
 _PASSAGES, _CHARACTERS = 3, 1500
 _BUCKETS = (("1", 1), ("2", 2), ("3", 3), ("4–10", 10), ("11–20", 20))
+_SURENESS = ("sufficiency", "support")  # what a result may tell of how sure the program was
 _NONCHARACTERS = re.compile("[\ufffe\uffff]")  # what XML forbids beside controls and surrogates
 
 
@@ -27,9 +28,10 @@ def page(report: Mapping[str, Any]) -> str:
     """Return the report as one HTML page that loads nothing: every text of it is escaped."""
     metrics, config, results = report["metrics"], flat(report.get("config") or {}), report["results"]
     main, latency = headline(metrics), latency_of(report)
-    parts = {name: report.get(f"by_{name}") or {} for name in ("type", "language")}
+    parts = {name: report.get(f"by_{name}") or {} for name in ("type", "language", "edit")}
     return _template("report.html.jinja").render(
         report=report,
+        unit=report.get("unit", "questions"),
         about=_about(report, config),
         judge=config.get("judge") if "citation_precision" in metrics else None,
         meanings=[(METRICS[row["key"]][1], METRICS[row["key"]][2]) for row in rows_of(metrics, METRICS)],
@@ -80,7 +82,7 @@ def _shown(value: object) -> object:
 
 def _about(report: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Return in a few words what was asked of what."""
-    about = [f"{report['questions']} questions"]
+    about = [f"{report['questions']} {report.get('unit', 'questions')}"]
     if report.get("sample") is not None:
         about.append(f"a sample, seed {report.get('seed')}")
     if report.get("limit") is not None:
@@ -185,10 +187,10 @@ def _failures(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _surest(result: Mapping[str, Any]) -> tuple[float, float, str]:
     """Order the mistakes of a kind: refusals by how high the document stood, the others by how sure they seemed."""
-    sufficiency = number(result.get("sufficiency"))
+    sure = next((value for name in _SURENESS if (value := number(result.get(name))) is not None), math.inf)
     if str(result["failure"]).startswith("refused"):
-        return first_rank(result) or math.inf, math.inf if sufficiency is None else sufficiency, str(result["id"])
-    return 0.0, math.inf if sufficiency is None else -sufficiency, str(result["id"])
+        return first_rank(result) or math.inf, sure, str(result["id"])
+    return 0.0, sure if sure == math.inf or result["failure"] == FLAGGED else -sure, str(result["id"])
 
 
 def _card(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,8 +202,8 @@ def _card(result: Mapping[str, Any]) -> dict[str, Any]:
     carried = (result.get("evidence") or ())[:_PASSAGES]
     near = (result.get("nearest") or ())[:_PASSAGES]
     about = [result["id"], result.get("type"), result.get("language")]
-    sufficiency, rank = number(result.get("sufficiency")), first_rank(result)
-    about += [f"sufficiency {sufficiency:.2f}"] if sufficiency is not None else []
+    rank = first_rank(result)
+    about += [f"{name} {sure:.2f}" for name in _SURENESS if (sure := number(result.get(name))) is not None]
     about += [f"first relevant document at rank {rank}"] if rank else []
     return {
         **{key: result.get(key) for key in ("text", "status", "answerable", "error")},

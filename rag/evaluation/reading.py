@@ -40,6 +40,11 @@ METRICS = {
         "share of the citations that support their sentence, alone or as one of several (ALCE)",
     ),
     "citation_recall": ("Answers", "Citation recall", "share of the sentences that their citations support (ALCE)"),
+    "judge_supported": (
+        "Answers",
+        "Supported, by the model judge",
+        "share of the judged sentences that the model named in FOOTNOTE_JUDGE calls supported",
+    ),
     "abstention_precision": ("Abstention", "Refusals, precision", "share of the refused questions that have no answer"),
     "abstention_recall": (
         "Abstention",
@@ -57,11 +62,46 @@ METRICS = {
         "Refused wrongly ↓",
         "share of the questions with an answer that were refused; lower is better",
     ),
+    "balanced_accuracy": (
+        "Claims",
+        "Balanced accuracy",
+        "mean of the two recalls: of supported claims, and of the others",
+    ),
+    "auroc": ("Claims", "Support, AUROC", "how often a supported claim is given a higher support than another one"),
+    "precision_supported": (
+        "Claims",
+        "Supported, precision",
+        "share of the claims called supported that people call so",
+    ),
+    "recall_supported": ("Claims", "Supported, recall", "share of the supported claims that are called so"),
+    "precision_not_supported": (
+        "Claims",
+        "Not supported, precision",
+        "share of the claims flagged, in part or wholly, that people do not call supported",
+    ),
+    "recall_not_supported": ("Claims", "Not supported, recall", "share of the claims not supported that are flagged"),
+    "accuracy_of_three": ("Claims", "Accuracy, three kinds", "share of the claims with the kind that people gave them"),
+    "precision_partial": ("Claims", "Partial, precision", "share of the claims called partial that people call so"),
+    "recall_partial": ("Claims", "Partial, recall", "share of the partly supported claims that are called so"),
+    "precision_unsupported": (
+        "Claims",
+        "Unsupported, precision",
+        "share of the claims called unsupported or contradicted that people call not supported at all",
+    ),
+    "recall_unsupported": (
+        "Claims",
+        "Unsupported, recall",
+        "share of the claims not supported at all that are called unsupported or contradicted",
+    ),
 }
 """Group, name and meaning of each metric, in the order they are shown."""
 
+CALLED_SUPPORTED = "called supported, people say it is not"
+FLAGGED = "flagged, people say it is supported"
 KINDS = (
     "error",
+    CALLED_SUPPORTED,
+    FLAGGED,
     "answered an unanswerable question",
     "answer not supported",
     "document found, answer missed",
@@ -72,7 +112,10 @@ KINDS = (
 """What may be wrong with a result, the most instructive first."""
 
 _HEADLINE = "ndcg@10 hit@1 gold_in_answer citation_sentence_precision abstention_recall false_abstention".split()
-_SECOND = "recall@10 mrr@10 answer_f1 citation_precision hit@10 abstention_auroc".split()  # where those are missing
+_SECOND = (
+    "recall@10 mrr@10 answer_f1 citation_precision hit@10 abstention_auroc balanced_accuracy auroc precision_supported "
+    "recall_supported precision_not_supported recall_not_supported".split()
+)  # where those are missing
 _FIGURES = 6
 
 

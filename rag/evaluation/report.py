@@ -41,7 +41,8 @@ def write_report(report: Mapping[str, Any], folder: Path, thresholds: Sequence[M
 
 def report_text(report: Mapping[str, Any]) -> str:
     """Return the report as text of at most 92 columns and about 40 lines."""
-    lines = [f"{report['dataset']}: {report['questions']} questions", ""]
+    unit = report.get("unit", "questions")
+    lines = [f"{report['dataset']}: {report['questions']} {unit}", ""]
     lines.append(f"{'':28}{'value':>7}  {'95 % interval':<15}{'n':>7}")
     for row in rows_of(report["metrics"]):
         lines.append(f"{row['key'][:27]:28}{row['value']:7.3f}  {_interval(row):<15}{row['n']:>7}")
@@ -54,7 +55,7 @@ def report_text(report: Mapping[str, Any]) -> str:
         found = "not measured" if value is None else f"{value:.3f}"
         lines.append(f"{'✓' if item['passed'] else '✗'} {item['metric']} at least {item['least']:g}: {found}")
     kinds = by_kind(report["results"])
-    lines += ["", f"{sum(map(len, kinds.values()))} of {len(report['results'])} questions failed"]
+    lines += ["", f"{sum(map(len, kinds.values()))} of {len(report['results'])} {unit} failed"]
     lines += [f"{len(failed):6}  {kind}" for kind, failed in kinds.items()]
     return printable("\n".join(lines))
 

@@ -46,7 +46,7 @@ def run(
     `answering` only passages are looked for. Raises ProviderError where the very first question already
     gets no answer from any model: nothing is set up right then.
     """
-    with _journal(subject.folder / f"run-{key}.jsonl") as (done, file):
+    with journal(subject.folder / f"run-{key}.jsonl") as (done, file):
         results: list[Result] = []
         subject.library.search(questions[0].text)  # the first search of a process waits for the index
         for number, question in enumerate(questions, start=1):
@@ -72,7 +72,7 @@ def program_digest() -> str:
 
 
 @contextmanager
-def _journal(path: Path) -> Iterator[tuple[dict[str, Result], TextIO]]:
+def journal(path: Path) -> Iterator[tuple[dict[str, Result], TextIO]]:
     """Give the results of a run that was cut off, and the file to add to; it goes when the run is whole."""
     done: dict[str, Result] = {}
     whole = 0
@@ -176,6 +176,8 @@ def _answer_scores(subject: Subject, question: Question, answer: Answer) -> dict
             return subject.library.supports(_words(claim), [by_number[n] for n in numbers], answer.evidence)
 
         scores |= citation_scores([sentence.citations for sentence in answer.sentences], supported)
+    if answer.judgement and (given := [verdict for verdict in answer.judgement.verdicts if verdict]):
+        scores["judge_supported"] = given.count("supported") / len(given)
     return scores
 
 

@@ -149,6 +149,25 @@ class LedgerReader(Database):
         )
         return [row for row, _ in rows], [key for _, key in rows]
 
+    def has_internal(self) -> bool:
+        """Return whether any article that may answer is marked internal."""
+        ((found,),) = self._all("SELECT EXISTS (SELECT 1 FROM articles WHERE active = 1 AND visibility = 'internal')")
+        return bool(found)
+
+    def rows_of(self, articles: Sequence[str]) -> list[int]:
+        """Return the rows of the passages of these articles, by id, that may answer."""
+        found: list[int] = []
+        for part in _parts(articles):
+            found += [
+                row
+                for (row,) in self._all(
+                    "SELECT p.row FROM passages p JOIN articles a ON a.key = p.article_key "
+                    f"WHERE a.active = 1 AND a.article_id IN ({_marks(part)}) ORDER BY p.row",
+                    part,
+                )
+            ]
+        return found
+
     def passages(self, rows: Sequence[int]) -> dict[int, StoredPassage]:
         """Return those of the passages that are active, by row."""
         found: dict[int, StoredPassage] = {}

@@ -24,7 +24,7 @@ from rag.load.text import parse_text
 from rag.text import clean
 from rag.types import Article
 
-VERSION = 2
+VERSION = 3
 """Raised when a change here gives other articles for the same files, so that sync reads them again."""
 
 MAX_BYTES = 50_000_000

@@ -10,7 +10,7 @@ from typing import Literal
 from rag.errors import Unloadable
 from rag.load.boilerplate import mark_boilerplate
 from rag.load.metadata import detect_language
-from rag.text import clean
+from rag.text import clean, without_unseen
 from rag.types import Article, Block, BlockKind
 
 PAGE = "\f"
@@ -81,13 +81,13 @@ def to_article(document: Document, file: str, part: str | None = None) -> Articl
     if not any(char.isalnum() for char in evidence):
         raise Unloadable("skipped", "empty: no text in it")
     in_text = next((text[block.start : block.end] for block in blocks if block.kind == "title"), None)
-    title = document.title or in_text or part or PurePosixPath(file).stem
+    titles = (_one_line(found or "") for found in (document.title, in_text, part, PurePosixPath(file).stem))
     return Article(
         file=file,
         part=part,
         text=text,
         blocks=tuple(blocks),
-        title=" ".join(title.split())[:_MAX_TITLE],
+        title=next(filter(None, titles), "Untitled"),
         published=document.published,
         author=document.author,
         language=document.language or detect_language(evidence),
@@ -98,10 +98,14 @@ def to_article(document: Document, file: str, part: str | None = None) -> Articl
     )
 
 
+def _one_line(text: str) -> str:
+    return " ".join(without_unseen(clean(text)).split())[:_MAX_TITLE]
+
+
 def _without_pages(text: str) -> tuple[str, list[int]]:
     """Return a block's text, cleaned and without the marks of pages, and where they stood in it."""
     # Cleaned again, since character references ("&#8232;") are resolved by the parsers.
-    first, *others = (clean(part) for part in text.split(PAGE))
+    first, *others = (without_unseen(clean(part)) for part in text.split(PAGE))
     joined, begins = first, []
     for part in others:
         begins.append(len(joined))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rag.load.html_tree import Element
+from rag.text import without_unseen
 
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _CELLS = frozenset({"td", "th"})
@@ -36,12 +37,6 @@ _TRANSPARENT = re.compile(rf"opacity{_NUMBER_NIL}", re.IGNORECASE)
 _WHITE = r"(?:white|transparent|#fff(?:fff)?|rgba?\(\s*255\s*,\s*255\s*,\s*255\b[^;]*+)"
 _WHITE_STYLE = re.compile(rf"(?<![\w-])color\s*:\s*{_WHITE}\s*+(?:;|!|\Z)", re.IGNORECASE)
 _WHITE_COLOUR = re.compile(rf"\s*{_WHITE}\s*\Z", re.IGNORECASE)
-# Characters nobody sees that spell out text: tags (but for those that make the flag of a country) and long runs
-# of joiners and variation selectors.
-_UNSEEN = re.compile(
-    "(?P<flag>\U0001f3f4[\U000e0030-\U000e007a]{1,6}\U000e007f)|[\U000e0000-\U000e007f]+"
-    "|[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}"
-)
 _SPACE = re.compile(r"[^\S\xa0]+")
 _SPACES = re.compile(r"[ \xa0]{2,}")
 _CELL_LENGTH = 500  # a cell of several paragraphs and more characters than these is layout, not data
@@ -206,8 +201,7 @@ class _Reader:
     def _flush(self) -> None:
         text = "".join(self._parts)
         if text and not text.isspace():
-            if not text.isascii():
-                text = _UNSEEN.sub(lambda match: match.group("flag") or "", text)
+            text = without_unseen(text)
             owner = self._owners[-1]
             paragraphs = [text.strip("\n").rstrip()] if self._pre_inside else _paragraphs(_SPACES.sub(" ", text), owner)
             for i, paragraph in enumerate(paragraphs):

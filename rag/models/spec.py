@@ -40,15 +40,22 @@ class ModelSpec:
     key: str | None = field(repr=False)
     in_house: bool = False
     context_window: int = 8192
+    provider: str = "openai-like"
+
+    @property
+    def host(self) -> str:
+        """The host of its server."""
+        return urlsplit(self.base_url).hostname or ""
 
 
 def model_specs(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelSpec, ...]:
     """Return the models that the settings name, in the order to try them; raises UsageError for an unknown one."""
     names = [name.strip() for name in settings.model.split(",")] if settings.model.strip() else []
-    return tuple(_spec(name, settings, environ) for name in names)
+    return tuple(model_spec(name, settings, environ) for name in names)
 
 
-def _spec(name: str, settings: Settings, environ: Mapping[str, str]) -> ModelSpec:
+def model_spec(name: str, settings: Settings, environ: Mapping[str, str]) -> ModelSpec:
+    """Return the model of one name; raises UsageError where it is unknown."""
     if name == QUOTES:
         raise UsageError(f"No model can be called {QUOTES!r}: that is what answers without one. Give it another name.")
     block = settings.models.get(name)
@@ -63,7 +70,7 @@ def _spec(name: str, settings: Settings, environ: Mapping[str, str]) -> ModelSpe
         variable = block.api_key_env or (None if block.base_url else known.api_key_env)
         if not base_url:
             raise UsageError(f"[models.{name}] does not say where the model is. Set base_url in it.")
-        model, in_house, window = block.model or name, block.in_house, block.context_window
+        provider, model, in_house, window = block.provider, block.model or name, block.in_house, block.context_window
     elif rest and PROVIDERS.get(provider, Provider(None, None)).base_url:
         known = PROVIDERS[provider]
         base_url = (server if provider == "openai" else "") or str(known.base_url)
@@ -71,7 +78,7 @@ def _spec(name: str, settings: Settings, environ: Mapping[str, str]) -> ModelSpe
         model, in_house, window = rest, False, 8192
     elif name and server:
         base_url, variable = server, "OPENAI_API_KEY" if environ.get("OPENAI_API_KEY") else None
-        model, in_house, window = name, False, 8192
+        provider, model, in_house, window = "openai-like", name, False, 8192
     else:
         raise UsageError(
             f"The model {name!r} is not known. Describe it in [models.NAME] of footnote.toml, name it as "
@@ -80,7 +87,7 @@ def _spec(name: str, settings: Settings, environ: Mapping[str, str]) -> ModelSpe
     if not _is_web_address(base_url):
         raise UsageError(f"The address of the model {name} is not a web address. It begins with http:// or https://.")
     key = environ.get(variable, "").strip() if variable else ""
-    return ModelSpec(name, model, base_url, variable, key or None, in_house, window)
+    return ModelSpec(name, model, base_url, variable, key or None, in_house, window, provider)
 
 
 def _is_web_address(text: str) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from llama_index.core.llms import ChatResponse
-
+from rag.models.interface import Piece, Quoted
 from rag.types import Usage
 
 _LONGEST = 60_000  # characters
@@ -18,14 +17,21 @@ _CUTS = {
     "content_filter": "the provider's content filter ended the reply",
     "tool_calls": "the model asked for a tool, and there is none",
 }
+STOPPED = "stopped by the reader"
 CONNECTION_ENDED = "the connection ended before the reply was complete"
 
 
 class End(NamedTuple):
-    """How a reply ended: `cut` says why it is not whole, None where it is; `usage` counts tokens."""
+    """How a reply ended: `cut` says why it is not whole, None where it is; `usage` counts tokens.
+
+    `misquoted` counts the provider's citations of what it was not given; `model` and `id` are the reply's own.
+    """
 
     cut: str | None
     usage: Usage | None = None
+    misquoted: int = 0
+    model: str | None = None
+    id: str | None = None
 
 
 class Reply:
@@ -34,12 +40,15 @@ class Reply:
     `finish` is the reason the server gave for the end; `cut` says why the reply is not whole.
     """
 
-    def __init__(self, put: Callable[[str], None]) -> None:
+    def __init__(self, put: Callable[[str | Quoted], None]) -> None:
         self.finish: str | None = None
         self.cut: str | None = None
         self.usage: Usage | None = None
+        self.misquoted = 0
+        self.model: str | None = None
+        self.id: str | None = None
         self.has_text = False
-        self.chunks = 0
+        self.pieces = 0
         self._put = put
         self._text = ""
         self._looked_at = 0
@@ -49,22 +58,29 @@ class Reply:
         """Whether no more of it is wanted: the usage comes after the end, so a reply that ended waits for it."""
         return bool(self.finish and self.usage) or bool(self.cut and not self.finish)
 
-    def add(self, chunk: ChatResponse) -> None:
-        """Take one chunk; raises TypeError or AttributeError where it is not what a server may send."""
-        raw: Any = chunk.raw
-        self.chunks += 1
-        self.usage = _usage(raw.usage) or self.usage
+    @property
+    def end(self) -> End:
+        """How it ended."""
+        return End(self.cut, self.usage, self.misquoted, self.model, self.id)
+
+    def add(self, piece: Piece) -> None:
+        """Take what one event brought."""
+        self.pieces += 1
+        self.usage = piece.usage or self.usage
+        self.model, self.id = piece.model or self.model, piece.id or self.id
         if self.finish:
             return
-        piece = chunk.delta or ""
-        self._text += piece
+        self._text += piece.text
         if self.has_text:
-            self._put(piece)
+            self._put(piece.text)
         elif any(map(str.isalnum, self._text)):
             self.has_text = True
             self._put(self._text)
-        if raw.choices and raw.choices[0].finish_reason:
-            self.finish = str(raw.choices[0].finish_reason)
+        for quoted in piece.quoted if self.has_text else ():
+            self._put(quoted)
+        self.misquoted += piece.misquoted
+        if piece.finish:
+            self.finish = piece.finish
             self.cut = _CUTS.get(self.finish)
         elif len(self._text) > _LONGEST:
             self.cut = "the reply was longer than any answer should be"
@@ -72,13 +88,3 @@ class Reply:
             self._looked_at = len(self._text)
             if _LOOP.search(self._text[-1500:]):
                 self.cut = "the model repeated itself without end"
-
-
-def _usage(given: Any) -> Usage | None:
-    counts: Usage = {}
-    for name in ("prompt_tokens", "completion_tokens"):
-        count = getattr(given, name, None)
-        if not isinstance(count, int):
-            return None
-        counts[name] = count
-    return counts

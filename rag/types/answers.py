@@ -14,6 +14,13 @@ QUOTES = "quotes"
 """What `model` says where none wrote the answer: its words are those of the articles. No model may be called so."""
 
 
+class Exchange(NamedTuple):
+    """A question of a conversation and what was answered; empty where nothing was yet."""
+
+    question: str
+    answer: str
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
     """Raw scores of a hit, before any normalisation, so that hits of different questions compare.
@@ -60,13 +67,17 @@ class Sufficiency:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The hits of one question, best first; evidence number n (from 1) is `hits[n - 1]`."""
+    """The hits of one question, best first; evidence number n (from 1) is `hits[n - 1]`.
+
+    `missing` are the things it asks, of several, that the articles do not hold.
+    """
 
     question: str
     hits: tuple[Hit, ...]
     sufficiency: Sufficiency
     term_weights: dict[str, float]
     """Inverse document frequency of each content term of the question."""
+    missing: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -132,6 +143,13 @@ class Citation:
             "quote": self.quote,
             "content_hash": self.source.content_hash,
         }
+
+
+class Disagreement(NamedTuple):
+    """Two statements of different articles that do not agree; `other.n` is 0 where the answer does not cite it."""
+
+    cited: Citation
+    other: Citation
 
 
 class CitedMark(NamedTuple):
@@ -232,6 +250,7 @@ class Answer:
     timings: dict[str, float] = field(default_factory=dict)
     draft: Draft | None = field(default=None, repr=False)
     judgement: Judgement | None = None
+    disagreements: tuple[Disagreement, ...] = ()
 
     @property
     def standalone_question(self) -> str:
@@ -241,6 +260,7 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """Return the answer in the shape of the JSON contract."""
         cited = {citation.evidence_n for citation in self.citations}
+        disagreements = [[item.cited.to_dict(), item.other.to_dict()] for item in self.disagreements]
         return {
             "question": self.question,
             "standalone_question": self.standalone_question,
@@ -254,6 +274,8 @@ class Answer:
             "model": self.model,
             "usage": self.usage,
             "timings": {name: round(value, 1) for name, value in self.timings.items()},
+            **({"missing": list(self.evidence.missing)} if self.evidence.missing else {}),
+            **({"disagreements": disagreements} if disagreements else {}),
             **({"judge": self.judgement._asdict()} if self.judgement else {}),
         }
 

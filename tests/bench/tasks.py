@@ -102,7 +102,7 @@ def quick_check(library: Path, _articles: Path) -> dict[str, Any]:
 
 
 def _open(library: Path, articles: Path) -> Footnote:
-    with mock.patch("rag.app.MiniLMEmbedding", SyntheticEmbedding):
+    with mock.patch("rag.factory.MiniLMEmbedding", SyntheticEmbedding):
         return open_library(Settings(library=library, articles=articles))
 
 

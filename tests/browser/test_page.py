@@ -161,6 +161,27 @@ def test_what_the_articles_do_not_answer_cites_nothing(visits: Visits, quotes_ur
     visit.shoot("not-found")
 
 
+def test_a_follow_up_shows_as_what_it_was_understood(visits: Visits, quotes_url: str, clean: list[Visit]) -> None:
+    visit = visits(quotes_url)
+    clean.append(visit)
+    visit.ask("Which outside models does Meta use?")
+    expect(visit.page.locator(".fn-standalone")).to_have_count(0)
+    visit.ask("And Samsung?")
+    expect(visit.page.locator(".fn-question").last).to_have_text("And Samsung?")
+    expect(visit.page.locator(".fn-standalone")).to_have_text("Understood as Which outside models does Samsung use?")
+
+
+def test_the_half_of_a_question_that_no_article_answers_is_named(
+    visits: Visits, quotes_url: str, clean: list[Visit]
+) -> None:
+    visit = visits(quotes_url, 390, dark=True)
+    clean.append(visit)
+    visit.ask("Who started Midjourney, and which planet has the most moons?")
+    expect(visit.page.locator(".fn-answer")).to_contain_text("David Holz")
+    expect(visit.page.locator(".fn-missing")).to_have_text("Not in the articles: “which planet has the most moons”")
+    visit.shoot("half-answered")
+
+
 def test_the_list_of_articles_opens_each(visits: Visits, quotes_url: str, clean: list[Visit]) -> None:
     visit = visits(quotes_url)
     clean.append(visit)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import rag.app
+import rag.factory
 from rag.app import Footnote, open_library
 from tests.faults import jobs, tiny
 from tests.faults.world import Server, World, lay_out, serving
@@ -34,7 +34,7 @@ def place(tmp_path: Path) -> Path:
 def open_here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Footnote]:
     """Return a function that opens a library in this process, with the tests' embedder."""
     lay_out(place / "articles")
-    monkeypatch.setattr(rag.app, "MiniLMEmbedding", tiny.TinyEmbedding)
+    monkeypatch.setattr(rag.factory, "MiniLMEmbedding", tiny.TinyEmbedding)
 
     def open_() -> Footnote:
         return open_library(jobs.settings({"library": place / "library", "articles": place / "articles"}))

@@ -17,6 +17,7 @@ from typing import Any
 import rag.app
 import rag.backup
 import rag.doctor
+import rag.factory
 import rag.fetch
 import rag.index
 import rag.load
@@ -157,7 +158,7 @@ def prepare(options: dict[str, Any]) -> None:
     if log := options.get("log"):
         os.environ[tiny.LOG] = log
         wrap("rag.ledger.Ledger.store_vectors", _store_and_note)
-    rag.app.MiniLMEmbedding = tiny.EMBEDDERS[options.get("embedder", "tiny")]  # type: ignore[misc,assignment]
+    rag.factory.MiniLMEmbedding = tiny.EMBEDDERS[options.get("embedder", "tiny")]  # type: ignore[misc,assignment]
     if not options.get("real_sandbox"):
         rag.owner.Sandbox = DirectLoad  # type: ignore[misc,assignment]
     if not options.get("real_probe"):

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-import rag.app
+import rag.factory
 import rag.load.sandbox
 import rag.owner
 from rag.app import Footnote
@@ -229,7 +229,7 @@ def test_an_index_that_could_not_be_switched_to_is_built_again_by_the_same_proce
 def test_beside_the_owner_nothing_is_changed_and_the_owner_named(
     open_here: Open, place: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rag.app, "MiniLMEmbedding", rag.embed.MiniLMEmbedding)
+    monkeypatch.setattr(rag.factory, "MiniLMEmbedding", rag.embed.MiniLMEmbedding)
     (place / "saved").write_bytes(b"")
     with open_here() as library:
         library.sync()

@@ -1,0 +1,73 @@
+"""Owns which embedder, reranker and answerer the settings mean; what is not used is not loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rag.budget import Budget
+from rag.config import Settings
+from rag.embed import MiniLMEmbedding, token_counter
+from rag.quotes import QuoteAnswerer
+from rag.types import Embedder
+
+if TYPE_CHECKING:
+    from rag.adapters import Reranker
+    from rag.generate import ModelAnswerer
+    from rag.judge import ModelJudge
+
+
+def make_embedder(settings: Settings) -> Embedder:
+    """Return the built-in embedder, or the one that is set."""
+    if not settings.embedder.use:
+        return MiniLMEmbedding(settings.embedder.path)
+    from rag.adapters import OtherEmbedder  # imports that the built-in embedder does not need
+
+    return OtherEmbedder(settings.embedder, token_counter())
+
+
+def make_reranker(settings: Settings) -> Reranker | None:
+    """Return the reranker that is set, if any."""
+    if not settings.reranker.use:
+        return None
+    from rag.adapters import Reranker
+
+    return Reranker(settings.reranker)
+
+
+def make_judge(settings: Settings) -> ModelJudge | None:
+    """Return the model that judges beside our rules, if one is set."""
+    if not settings.judge.strip(" ,"):
+        return None
+    from rag.generate import ModelAnswerer
+    from rag.judge import ModelJudge, verdicts_folder
+    from rag.models import ChatModel, model_specs
+
+    specs = model_specs(settings.model_copy(update={"model": settings.judge}), os.environ)
+    asked = ModelAnswerer([ChatModel(spec, settings.answer) for spec in specs], QuoteAnswerer(1).draft)
+    in_house = all(spec.in_house for spec in specs)
+
+    def ask(messages: Sequence[tuple[str, str]], budget: Budget) -> str | None:
+        alone = Budget(2, budget.seconds)  # one is kept for an answer, which we have by now
+        reply = asked.complete(messages, alone, settings.answer.max_tokens, internal=in_house)
+        if alone.left < 2:
+            budget.take()
+        return reply
+
+    identity = " ".join(f"{spec.model} {spec.base_url}" for spec in specs)
+    return ModelJudge(
+        asked.name, ask, in_house=in_house, folder=verdicts_folder(), identity=identity, close=asked.close
+    )
+
+
+def make_answerer(settings: Settings) -> QuoteAnswerer | ModelAnswerer:
+    """Return what answers: the models that are set, else quotes."""
+    quoting = QuoteAnswerer(settings.quotes.max_sentences)
+    if not settings.model.strip(" ,"):
+        return quoting
+    from rag.generate import ModelAnswerer  # seconds of imports that quotes do not need
+    from rag.models import ChatModel, model_specs
+
+    models = [ChatModel(spec, settings.answer) for spec in model_specs(settings, os.environ)]
+    return ModelAnswerer(models, quoting.draft)
