@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag import cite, verify
-from rag.answer import CitedQueryEngine, Stopped, checked_question
+from rag.answer import Answerer, CitedQueryEngine, Stopped, checked_question
 from rag.asks import PartwiseRetriever
 from rag.backup import remove_leftovers
 from rag.budget import Budget
 from rag.config import DEFAULT_ARTICLES, Settings, load_settings
-from rag.conversation import by_rules, exchanges, standalone
+from rag.conversation import by_rules, exchanges
 from rag.errors import BusyError, FootnoteError, InputError, ReadOnlyError, StoreError
-from rag.factory import make_answerer, make_embedder, make_judge, make_reranker
+from rag.factory import make_answerer, make_embedder, make_judge, make_reranker, make_standalone
 from rag.index import FOLDER_NAME, exact_index
 from rag.ledger import FILE_NAME, Ledger, LedgerReader
+from rag.limits import Limits
 from rag.lock import Lock
 from rag.owner import ARTICLES, EMBEDDER, EMBEDDER_NAME, Owner
-from rag.prompts import rewrite_messages
+from rag.quotes import QuoteAnswerer
 from rag.receipt import receipt
 from rag.retrieve import HybridRetriever
 from rag.sufficiency import judge
@@ -32,7 +33,6 @@ from rag.types import (
     Citation,
     Draft,
     Evidence,
-    Exchange,
     Mark,
     Progress,
     Source,
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from rag.quality import QualityReport
 
 
-_REWRITE = 120  # tokens that a model may take to write a follow-up anew
 _CITED = 3  # passages that a sentence is checked against
 Messages = Sequence[Mapping[str, object]]
 _CHECKED_BYTES = 100_000_000  # a smaller ledger is looked through at every opening: tens of milliseconds
@@ -99,17 +98,28 @@ class Footnote:
             if isinstance(self._ledger, Ledger):
                 self._owner = Owner(self._ledger, settings, self.articles, self._embedder)
             reranker = make_reranker(settings)
+            self._limits = Limits(settings.limits, settings.library)
             self._answerer = make_answerer(settings)
             self.model = self._answerer.name
-            self._judge = make_judge(settings)
+            self._judge = make_judge(settings, self._limits)
         except BaseException:
             self.close()
             raise
         search = self._owner.index if self._owner else exact_index(self._ledger)
         self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval, judge, reranker)
         self._partwise = PartwiseRetriever(self._retriever, by_rules)
+        answering: Answerer = self._answerer.stream
+        if self._answerer.requests:
+            quote = QuoteAnswerer(settings.quotes.max_sentences).draft
+            answering = self._limits.answering(answering, quote, settings.answer.max_tokens)
         self._engine = CitedQueryEngine(
-            self._partwise, self._answerer.stream, self.model, self._check, self._budget, self._standalone, self._judge
+            self._partwise,
+            answering,
+            self.model,
+            self._check,
+            self._budget,
+            make_standalone(self._answerer, self._limits, self._ledger.has_internal),
+            self._judge,
         )
 
     @property
@@ -163,11 +173,20 @@ class Footnote:
         """
         return self._engine.answer(question, top_k, self._warnings, exchanges(history))
 
-    def stream(self, question: str, stopped: Stopped = lambda: False, history: Messages = ()) -> Iterator[str | Answer]:
+    def stream(
+        self,
+        question: str,
+        stopped: Stopped = lambda: False,
+        history: Messages = (),
+        reader: str | None = None,
+    ) -> Iterator[str | Answer]:
         """Yield the draft's text piece by piece and, last, the checked `Answer`; as `ask`.
 
-        Once `stopped` returns true, what came so far is checked and returned as an incomplete answer.
+        Once `stopped` returns true, what came so far is checked and returned as an incomplete answer. The questions
+        of a `reader` to models are counted: LimitError is raised for one that asks too many.
         """
+        if reader is not None and self._answerer.requests:  # quotes cost nothing
+            self._limits.admit(reader)
         return self._engine.stream(question, None, self._warnings, stopped, exchanges(history))
 
     def search(self, question: str, top_k: int | None = None) -> Evidence:
@@ -256,18 +275,6 @@ class Footnote:
 
     def _budget(self) -> Budget:
         return Budget(self._answerer.requests, self._settings.answer.timeout)
-
-    def _standalone(self, question: str, history: Sequence[Exchange], budget: Budget, stopped: Stopped) -> str:
-        def rewrite(told: Sequence[Exchange], asked: str) -> str | None:
-            def written(answers: bool, internal: bool) -> str | None:
-                messages = rewrite_messages(told, asked, answers=answers)
-                return self._answerer.complete(messages, budget, _REWRITE, internal=internal, stopped=stopped)
-
-            # Earlier answers may quote internal articles: those go to in-house models only.
-            internal = self._ledger.has_internal()
-            return written(answers=True, internal=internal) or (internal and written(False, False)) or None
-
-        return standalone(question, history, rewrite)
 
     def _check_embedder(self) -> None:
         known = self._ledger.get(EMBEDDER)

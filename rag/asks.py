@@ -19,6 +19,8 @@ _BORDER = re.compile(
     re.IGNORECASE,
 )
 
+_MOST = 4  # parts: each is searched for
+
 Resolve = Callable[[str, Sequence[Exchange]], str]
 """Returns a question with what it leaves unsaid, taken from what was asked before."""
 
@@ -50,7 +52,7 @@ class PartwiseRetriever:
         """Return the best passages, best first, whether they can hold an answer, and what of it they do not."""
         whole = self._retriever.evidence(question, top_k)
         parts = asks(whole.question)
-        if len(parts) < 2 or not whole.hits:
+        if not 2 <= len(parts) <= _MOST or not whole.hits:
             return whole
         before: list[Exchange] = []
         found: list[tuple[str, Evidence]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 REQUESTS = 3  # for one question, whatever goes wrong: rewriting it, answering it, judging the answer
+_BYTES_PER_TOKEN = 3  # of UTF-8; fewer than any common tokenizer needs for English, and a character of Chinese
 
 
 class Budget:
@@ -25,3 +26,8 @@ class Budget:
     def take(self) -> None:
         """Count a request that is about to be sent."""
         self.left -= 1
+
+
+def estimated_tokens(text: str) -> int:
+    """Return about how many tokens a text has for a model whose tokenizer we do not have; rather too many."""
+    return len(text.encode("utf-8")) // _BYTES_PER_TOKEN + 1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
+from rag.budget import estimated_tokens
 from rag.errors import InputError
 from rag.facts import facts, names
 from rag.text import CJK, clean, index_terms, question_terms
 from rag.types import Exchange
 
 _TOKENS = 1000  # of what came before; older exchanges are left out
-_BYTES_PER_TOKEN = 3
+_POINTERS = 20  # pronouns of a question that are looked at
 _LONGEST_ANSWER = 1500  # characters of each earlier answer
 _LOOK_BACK = 8  # exchanges: a follow-up of a follow-up is about the question that all began with
 _FEW_TERMS = 1
@@ -43,10 +45,10 @@ def exchanges(messages: Sequence[Mapping[str, object]]) -> tuple[Exchange, ...]:
 
 
 def _newest(told: Sequence[Exchange]) -> tuple[Exchange, ...]:
-    left = _TOKENS * _BYTES_PER_TOKEN
+    left = _TOKENS
     kept: list[Exchange] = []
     for exchange in reversed(told):
-        left -= len(exchange.question.encode()) + len(exchange.answer.encode())
+        left -= sum(map(estimated_tokens, exchange))
         if left < 0:
             break
         kept.append(exchange)
@@ -192,7 +194,7 @@ def _pointed(question: str, before: Exchange) -> str:
     pointers = [
         match
         for pattern in (_PERSON, _THING, _SAME, _CJK_PRONOUN)
-        for match in pattern.finditer(text)
+        for match in islice(pattern.finditer(text), _POINTERS)
         if not _is_explained(match, question, own)
     ]
     if not pointers:

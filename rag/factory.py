@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rag.budget import Budget
+from rag.answer import Standalone, Stopped
+from rag.budget import Budget, estimated_tokens
 from rag.config import Settings
+from rag.conversation import standalone
 from rag.embed import MiniLMEmbedding, token_counter
+from rag.limits import Limits
+from rag.prompts import rewrite_messages
 from rag.quotes import QuoteAnswerer
-from rag.types import Embedder
+from rag.types import Embedder, Exchange
 
 if TYPE_CHECKING:
     from rag.adapters import Reranker
     from rag.generate import ModelAnswerer
     from rag.judge import ModelJudge
+
+_REWRITE = 120  # tokens that a model may take to write a follow-up anew
 
 
 def make_embedder(settings: Settings) -> Embedder:
@@ -36,7 +42,7 @@ def make_reranker(settings: Settings) -> Reranker | None:
     return Reranker(settings.reranker)
 
 
-def make_judge(settings: Settings) -> ModelJudge | None:
+def make_judge(settings: Settings, limits: Limits) -> ModelJudge | None:
     """Return the model that judges beside our rules, if one is set."""
     if not settings.judge.strip(" ,"):
         return None
@@ -49,11 +55,15 @@ def make_judge(settings: Settings) -> ModelJudge | None:
     in_house = all(spec.in_house for spec in specs)
 
     def ask(messages: Sequence[tuple[str, str]], budget: Budget) -> str | None:
-        alone = Budget(2, budget.seconds)  # one is kept for an answer, which we have by now
-        reply = asked.complete(messages, alone, settings.answer.max_tokens, internal=in_house)
-        if alone.left < 2:
-            budget.take()
-        return reply
+        tokens = sum(estimated_tokens(text) for _, text in messages)
+        with limits.paying(tokens, settings.answer.max_tokens, budget) as paying:
+            if paying is None:
+                return None
+            alone = Budget(2, budget.seconds)  # one is kept for an answer, which we have by now
+            reply = asked.complete(messages, alone, settings.answer.max_tokens, internal=in_house)
+            if alone.left < 2:
+                budget.take()
+            return reply
 
     identity = " ".join(f"{spec.model} {spec.base_url}" for spec in specs)
     return ModelJudge(
@@ -71,3 +81,28 @@ def make_answerer(settings: Settings) -> QuoteAnswerer | ModelAnswerer:
 
     models = [ChatModel(spec, settings.answer) for spec in model_specs(settings, os.environ)]
     return ModelAnswerer(models, quoting.draft)
+
+
+def make_standalone(
+    answerer: QuoteAnswerer | ModelAnswerer, limits: Limits, has_internal: Callable[[], bool]
+) -> Standalone:
+    """Return what makes a follow-up a question that stands alone: the models that answer, and rules."""
+
+    def rewritten(question: str, history: Sequence[Exchange], budget: Budget, stopped: Stopped) -> str:
+        def written(told: Sequence[Exchange], *, answers: bool, internal: bool) -> str | None:
+            messages = rewrite_messages(told, question, answers=answers)
+            tokens = sum(estimated_tokens(text) for _, text in messages)
+            with limits.paying(tokens, _REWRITE, budget) as paying:
+                if paying is None:
+                    return None
+                return answerer.complete(messages, budget, _REWRITE, internal=internal, stopped=stopped)
+
+        def rewrite(told: Sequence[Exchange], _question: str) -> str | None:
+            # Earlier answers may quote internal articles: those go to in-house models only.
+            internal = has_internal()
+            reply = written(told, answers=True, internal=internal)
+            return written(told, answers=False, internal=False) if reply is None and internal else reply
+
+        return standalone(question, history, rewrite)
+
+    return rewritten

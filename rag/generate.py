@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from rag.budget import REQUESTS, Budget
+from rag.budget import REQUESTS, Budget, estimated_tokens
 from rag.errors import ProviderError
 from rag.models import STOPPED, ChatModel, ContextTooLong, Document, End, Quoted
 from rag.prompts import NOT_FOUND, chat_messages, fence_for, refuses
@@ -13,7 +13,6 @@ from rag.reply import MarkParser, reply_sentences
 from rag.text import clean
 from rag.types import QUOTES, Draft, Evidence, Hit, Mark, Span
 
-_BYTES_PER_TOKEN = 3  # of UTF-8; fewer than any common tokenizer needs for English, and a character of Chinese
 _BETWEEN = "\n\n"
 _COMPLETION_SECONDS = 20.0
 
@@ -277,8 +276,3 @@ def fitting(question: str, passages: Numbered, tokens: int) -> Numbered:
         if sum(estimated_tokens(text) for _, text in prompt) <= tokens:
             return passages[:count]
     return passages[:1]
-
-
-def estimated_tokens(text: str) -> int:
-    """Return about how many tokens a text has for a model whose tokenizer we do not have; rather too many."""
-    return len(text.encode("utf-8")) // _BYTES_PER_TOKEN + 1

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rag.budget import Budget
+from rag.budget import Budget, estimated_tokens
 from rag.config import LimitSettings
 from rag.errors import LimitError
 from rag.spending import Reservation, Spending
@@ -20,7 +20,6 @@ _MINUTE = 60.0
 _READERS = 1000  # remembered before those who have been silent for a minute are forgotten
 _WAIT = 30.0  # seconds for a place among the answers that are being written
 _LOOK = 0.1  # seconds between two looks at whether the reader has stopped
-_BYTES_PER_TOKEN = 3  # of UTF-8; fewer than any common tokenizer needs for English, and a character of Chinese
 _RULES = 1000  # tokens of what is said to a model beside the passages, rather too many
 _USED_UP = "The tokens of today are used up: answered in quotes. Models answer again in {hours} h {minutes} min."
 
@@ -155,11 +154,6 @@ def _total(usage: Usage | None) -> int:
     """Return the tokens that a report names, of prompt and reply; 0 where it names none."""
     known = usage or {}
     return int(known.get("total_tokens") or known.get("prompt_tokens", 0) + known.get("completion_tokens", 0))
-
-
-def estimated_tokens(text: str) -> int:
-    """Return about how many tokens a text has for a model whose tokenizer we do not have; rather too many."""
-    return len(text.encode("utf-8")) // _BYTES_PER_TOKEN + 1
 
 
 def estimated_prompt(evidence: Evidence) -> int:

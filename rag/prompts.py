@@ -81,7 +81,10 @@ def rewrite_messages(history: Sequence[Exchange], question: str, *, answers: boo
         for line in (f"Question: {exchange.question}", f"Answer: {exchange.answer}" if answers else "")
         if line
     ]
-    return [("system", _REWRITE), ("user", "\n".join(_harmless(line) for line in (*told, f"New question: {question}")))]
+    return [
+        ("system", _REWRITE),
+        ("user", "\n".join(_harmless(" ".join(line.split())) for line in (*told, f"New question: {question}"))),
+    ]
 
 
 JUDGE_VERSION = "1"

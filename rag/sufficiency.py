@@ -231,7 +231,7 @@ def _opposite(question: str, best: _Sentence) -> tuple[str, str] | None:
     It has its place where the same word is beside it: "horizontal spring", "vertical spring".
     """
     asked, stated = index_terms(question), best.terms
-    missing = [term for term in asked if term not in best.window]
+    missing = [term for term in dict.fromkeys(asked) if term not in best.window]
     for term in missing:
         opposites = _OPPOSITE.get(term, frozenset()).intersection(stated)
         opposites |= {other for other in stated if _one_negates(term, other)}

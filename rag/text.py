@@ -18,24 +18,24 @@ VERSION = 2
 # ---------------------------------------------------------------- cleaning
 
 _NEWLINES = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff\ufeff]")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 # Characters nobody sees that spell out text: tags (but for those that make the flag of a country) and long runs
-# of joiners and variation selectors; and those that turn round what is read.
+# of joiners and variation selectors.
 _UNSEEN = re.compile(
-    "(?P<flag>\U0001f3f4[\U000e0030-\U000e007a]{1,6}\U000e007f)|[\U000e0000-\U000e007f]+|[\u202d\u202e]+"
+    "(?P<flag>\U0001f3f4[\U000e0030-\U000e007a]{1,6}\U000e007f)|[\U000e0000-\U000e007f]+"
     "|[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\U000e0100-\U000e01ef]{4,}"
 )
 
 
 def clean(text: str) -> str:
-    """Return the text with line ends as `\\n` and without control characters and lone surrogates."""
+    """Return the text with line ends as `\\n`, without control characters, lone surrogates, and what turns it round."""
     return _CONTROLS.sub("", _NEWLINES.sub("\n", text))
 
 
 def without_unseen(text: str) -> str:
-    """Return the text without words that readers would not see, or would see turned round, and programs read."""
+    """Return the text without words that readers would not see and programs read."""
     return text if text.isascii() else _UNSEEN.sub(lambda match: match["flag"] or "", text)
 
 

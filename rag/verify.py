@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.guards import Findings, findings
-from rag.support import PARTIAL, SUPPORTED, coverage, support
+from rag.support import PARTIAL, SUPPORTED, Measured, coverage, opposed, support
 from rag.types import AnswerSentence, Chip, CitedDraft, CitedSentence, Evidence, Verdict
 
 _SAYS_IT = 0.7  # of a sentence's words are in a quote that says the same
@@ -60,7 +60,9 @@ def judge(draft: CitedDraft, sentence: CitedSentence, evidence: Evidence) -> tup
     around = "\n".join([*(f"{passage.context} {passage.text}" for passage in passages), *published])
     found = _findings(claim, quotes, around, others)
     shared = coverage(claim, [[passage.quote(span) for span in passage.sentences] for passage in passages])
-    sure = support(shared, sentence.similarity or 0.0, *map(len, found))
+    turned = opposed(claim, "\n".join(passage.text for passage in passages))
+    against, missing, unknown = map(len, found)
+    sure = support(Measured(shared, sentence.similarity or 0.0, against, missing, unknown, turned))
     reasons = tuple(reason for kind in found for reason in kind)
     if found.contradicted:
         return "contradicted", reasons, sure

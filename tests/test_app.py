@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rag.app import Footnote, open_library
-from rag.errors import BusyError, InputError, StoreError, UsageError
+from rag.errors import BusyError, InputError, LimitError, StoreError, UsageError
 from rag.ledger import FILE_NAME
 from rag.status import library_status
 from rag.types import Answer
@@ -307,3 +307,30 @@ def test_settings_come_from_the_environment(tmp_path: Path, folder: Path, monkey
         library.sync()
         assert len(library.ask(QUESTION).sentences) == 1
     assert (tmp_path / "from-environment" / FILE_NAME).exists()
+
+
+def test_a_reader_who_asks_models_too_often_is_told_when_to_come_back(open_at: Open) -> None:
+    limits = {"questions_per_minute": 2}
+    with serving(Scripted(words("It is 412 metres long [1]."))) as provider:
+        models = {"local": {"base_url": provider.base_url, "context_window": 4096}}
+        with open_at(model="local", models=models, limits=limits) as library:
+            library.sync()
+            for _ in range(2):
+                assert list(library.stream(QUESTION, reader="anna"))
+            with pytest.raises(LimitError, match=r"2 questions in a minute. Ask again in \d+ s"):
+                library.stream(QUESTION, reader="anna")
+            assert list(library.stream(QUESTION, reader="bert"))
+            assert len(provider.requests) == 3
+    with open_at(limits=limits) as library:
+        for _ in range(4):
+            assert list(library.stream(QUESTION, reader="anna")), "quotes cost nothing"
+
+
+def test_the_tokens_of_a_day_that_are_used_up_leave_quotes(open_at: Open) -> None:
+    with serving(Scripted(words("It is 412 metres long [1]."))) as provider:
+        models = {"local": {"base_url": provider.base_url, "context_window": 4096}}
+        with open_at(model="local", models=models, limits={"tokens_per_day": 100}) as library:
+            library.sync()
+            answer = library.ask("How long is it?", history=said(QUESTION, "412 metres."))
+    assert (answer.model, answer.status, provider.requests) == ("quotes", "grounded", [])
+    assert "The tokens of today are used up" in answer.warnings[-1]

@@ -33,6 +33,7 @@ LEAVES = {
     "budget",
     "limits",
     "spending",
+    "spread",
 }
 STAGES = {
     "load",

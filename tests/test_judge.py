@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from rag.budget import Budget
 from rag.cite import cite
 from rag.cli.show import answer_text
-from rag.config import ModelSettings, Settings
+from rag.config import LimitSettings, ModelSettings, Settings
 from rag.factory import make_judge
 from rag.judge import ModelJudge, read_verdicts, verdicts_folder
+from rag.limits import Limits
 from rag.prompts import chat_messages, claim_text, judge_messages
 from rag.types import Answer, Evidence, Hit, Judgement
 from rag.verify import verify
@@ -26,6 +27,7 @@ from tests.provider import Provider, Scripted, error, serving, words
 BRIDGE = hit("The bridge at Ostvik is 412 metres long. It was opened in 1931.", "bridge.md")
 SECRET = hit("The bridge at Ostvik will be closed in May.", "secret.md")
 SECRET = replace(SECRET, source=replace(SECRET.source, visibility="internal"))
+FREE = Limits(LimitSettings(), Path())
 REPLY = "The bridge at Ostvik is 412 metres long [1]. It was opened in 1913 [1]. Come soon. It was opened in 1931 [1]."
 
 
@@ -283,13 +285,13 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def over(provider: Provider, *, in_house: bool = False) -> ModelJudge:
     spec = ModelSettings(base_url=provider.base_url, in_house=in_house)
-    made = make_judge(Settings(judge="strict", models={"strict": spec}))
+    made = make_judge(Settings(judge="strict", models={"strict": spec}), FREE)
     assert made is not None
     return made
 
 
 def test_without_a_name_there_is_no_judge() -> None:
-    assert make_judge(Settings(judge=" , ")) is None
+    assert make_judge(Settings(judge=" , "), FREE) is None
 
 
 def test_a_judge_at_a_provider_gets_one_request_and_none_the_second_time(kept: Path) -> None:

@@ -19,7 +19,8 @@ from rag.config import RetrievalSettings
 from rag.embed import MiniLMEmbedding
 from rag.index import exact_index
 from rag.ledger import LedgerReader
-from rag.retrieve import HybridRetriever, fuse, inverse_document_frequency, spread
+from rag.retrieve import HybridRetriever, fuse, inverse_document_frequency
+from rag.spread import spread
 from rag.sufficiency import judge
 from rag.text import question_terms
 from rag.types import Evidence

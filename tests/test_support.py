@@ -2,58 +2,65 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.support import PARTIAL, SUPPORTED, coverage, support
+from rag.support import PARTIAL, SUPPORTED, Measured, coverage, opposed, support
 
 SHARES = st.floats(0, 1)
 COUNTS = st.integers(0, 5)
 BRIDGE = ("The bridge at Ostvik is 412 metres long.", "It was opened in March.", "Ida Berg drew it for the town.")
 
 
-@given(SHARES, st.floats(-1, 1), COUNTS, COUNTS, COUNTS)
-def test_support_is_a_probability(shared: float, similarity: float, against: int, missing: int, unknown: int) -> None:
-    assert 0 < support(shared, similarity, against, missing, unknown) < 1
+MEASURED = st.builds(Measured, SHARES, st.floats(-1, 1), COUNTS, COUNTS, COUNTS, COUNTS)
 
 
-@given(SHARES, SHARES, SHARES, COUNTS, COUNTS, COUNTS)
-def test_more_words_in_common_and_a_nearer_meaning_never_lower_it(
-    shared: float, similarity: float, more: float, against: int, missing: int, unknown: int
-) -> None:
-    counts = against, missing, unknown
-    least = support(shared, similarity, *counts)
-    assert support(min(1.0, shared + more), similarity, *counts) >= least - 1e-12
-    assert support(shared, min(1.0, similarity + more), *counts) >= least - 1e-12
+@given(MEASURED)
+def test_support_is_a_probability(measured: Measured) -> None:
+    assert 0 < support(measured) < 1
 
 
-@given(SHARES, SHARES, COUNTS, COUNTS, COUNTS)
-def test_each_finding_lowers_it_or_leaves_it(
-    shared: float, similarity: float, against: int, missing: int, unknown: int
-) -> None:
-    most = support(shared, similarity, against, missing, unknown)
-    assert support(shared, similarity, against + 1, missing, unknown) <= most
-    assert support(shared, similarity, against, missing + 1, unknown) <= most
-    assert support(shared, similarity, against, missing, unknown + 1) <= most
-    assert support(shared, similarity, 0, 0, 0) >= most
+@given(MEASURED, SHARES)
+def test_more_words_in_common_and_a_nearer_meaning_never_lower_it(measured: Measured, more: float) -> None:
+    least = support(measured) - 1e-12
+    assert support(measured._replace(coverage=min(1.0, measured.coverage + more))) >= least
+    assert support(measured._replace(similarity=min(1.0, measured.similarity + more))) >= least
+
+
+@given(MEASURED, st.sampled_from(["contradicted", "missing", "unknown", "opposed"]))
+def test_each_finding_lowers_it_or_leaves_it(measured: Measured, kind: str) -> None:
+    none, one = measured._replace(**{kind: 0}), measured._replace(**{kind: 1})
+    assert support(one) < support(none)
+    assert support(measured._replace(**{kind: 10**9})) <= support(measured) <= support(none)
 
 
 def test_the_same_words_are_surely_supported_and_a_contradiction_is_not() -> None:
-    assert support(1.0, 1.0, 0, 0, 0) > 0.8
-    assert support(1.0, 1.0, 1, 0, 0) < SUPPORTED
-    assert support(0.7, 0.8, 0, 1, 0) < support(0.7, 0.8, 0, 0, 1)
+    assert support(Measured(1.0, 1.0)) > 0.8
+    assert support(Measured(1.0, 1.0, contradicted=1)) < SUPPORTED
+    assert support(Measured(0.7, 0.8, missing=1)) < support(Measured(0.7, 0.8, unknown=1))
 
 
 @pytest.mark.parametrize("similarity", [0.0, 0.5, 1.0])
 def test_a_sentence_without_a_word_in_common_says_something_else_whatever_its_vector(similarity: float) -> None:
-    assert support(0.0, similarity, 0, 0, 0) < PARTIAL < SUPPORTED
+    assert support(Measured(0.0, similarity)) < PARTIAL < SUPPORTED
 
 
-def test_no_number_of_findings_overflows() -> None:
-    assert math.isfinite(support(0.0, -1.0, 10**9, 10**9, 10**9))
+# ---------------------------------------------------------------- opposites
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text", "count"),
+    [
+        ("They saw an old image.", "A new image was seen.", 1),
+        ("They saw an old image.", "A new image stood beside an old one.", 0),
+        ("The small boat won.", "The large boat lost.", 2),
+        ("The boat sailed.", "A new image was seen.", 0),
+        ("", "new", 0),
+    ],
+)
+def test_a_word_counts_where_the_source_has_its_opposite_only(sentence: str, text: str, count: int) -> None:
+    assert opposed(sentence, text) == count
 
 
 # ---------------------------------------------------------------- words in common

@@ -112,7 +112,9 @@ def test_what_the_source_says_otherwise_is_contradicted(claim: str, said: str) -
 
 
 def test_what_one_citation_says_is_not_contradicted_by_another() -> None:
-    found = hit("An Australian pleaded guilty to manslaughter on Thursday. He pleaded not guilty to murder on Thursday.")
+    found = hit(
+        "An Australian pleaded guilty to manslaughter on Thursday. He pleaded not guilty to murder on Thursday."
+    )
     claim = "An Australian has pleaded guilty to manslaughter on Thursday."
     assert checked(claim, 0, 1, found=found).verdict == "supported"
     denied = checked("An Australian has not pleaded guilty to manslaughter on Thursday.", 0, found=found)

@@ -63,7 +63,7 @@ class Chat:
             turn = None
             text, drawn = "", 0.0
             try:
-                for part in self._library.stream(question, stop.is_set, said(turns)):
+                for part in self._library.stream(question, stop.is_set, said(turns), session):
                     if isinstance(part, Answer):
                         turn = Turn(question, part)
                         continue

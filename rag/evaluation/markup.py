@@ -108,7 +108,8 @@ def _told(result: Mapping[str, Any]) -> str:
     """Return what a test report says of a failure."""
     gold = "; ".join(" / ".join(group[:_NAMED]) for group in result.get("gold") or ())
     nearest = ", ".join(str(item["document"]) for item in (result.get("nearest") or ())[:_PASSAGES])
-    parts = {"Question": result["text"], "Expected": gold, "Answer": result.get("answer"), "Nearest": nearest}
+    asked = "Question" if result.get("support") is None else "Claim"
+    parts = {asked: result["text"], "Expected": gold, "Answer": result.get("answer"), "Nearest": nearest}
     return "\n".join(f"{name}: {_clipped(text)}" for name, text in parts.items() if text)
 
 

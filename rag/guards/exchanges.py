@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 
 from rag.guards.opposites import opposite, orders, quantifier, sided, strong, weak
@@ -11,18 +12,24 @@ from rag.guards.words import Word, is_past
 from rag.text import index_terms
 
 _ROOT = 5  # letters that words of one root share
+_TWICE = 2  # opposites leave a sentence as it was: "more exported than imported", "less imported than exported"
 _CLOSE = 2  # words of content from one place to another are fewer
 
 
 def differing_words(claim: Statement, cited: Sequence[Statement]) -> Iterator[str]:
     """Yield the reasons where a word of the claim stands in place of its opposite, or of a weaker or stronger one."""
+
+    @cache
+    def turns(other: Statement) -> int:
+        return _turns(claim, other)
+
     for at, word in enumerate(claim.words):
         for other in cited:
             for there, opposed in enumerate(other.words):
                 if word.stem == opposed.stem:
                     continue
                 if (
-                    (opposite(word, opposed) and _opposed(claim, at, other, there, cited))
+                    (opposite(word, opposed) and turns(other) < _TWICE and _opposed(claim, at, other, there, cited))
                     or (strong(word) and weak(opposed) and _replaced(claim, at, other, there, cited))
                     or (weak(word) and strong(opposed) and _replaced(claim, at, other, there, cited))
                     or _other_quantity(claim, at, other, there)
@@ -40,8 +47,6 @@ def _absent(word: Word, sources: Sequence[Statement]) -> bool:
 def _opposed(claim: Statement, at: int, other: Statement, there: int, cited: Sequence[Statement]) -> bool:
     word, opposed = claim.words[at], other.words[there]
     if claim.is_denied_at(at) != other.is_denied_at(there) or not claim.speaks_of(at, other):
-        return False
-    if _turns(claim, other) > 1:  # "more exported than imported", "less imported than exported"
         return False
     before, behind = claim.neighbours(at, 2, figures=True)
     left = {place for i in before for place in other.places.get(claim.words[i].stem, ())}

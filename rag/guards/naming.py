@@ -9,6 +9,7 @@ from rag.text import CJK
 _LETTER = rf"[^\W\d_{CJK}]"
 _WORD = re.compile(rf"{_LETTER}+")
 _SHORT = re.compile(rf"(?:{_LETTER}\.?){{2,6}}s?")
+_TITLED = re.compile(rf"[^\W\d_a-z{CJK}][^\W\d_A-Z{CJK}]+")
 _NUMBERED = re.compile(rf"({_LETTER}{{2,}})-\d+")
 _QUARTER = re.compile("Q[1-4]")
 _ANY_CASE = 3  # letters from which on a short form may stand for words in small letters ("YoY", "CBT")
@@ -48,5 +49,5 @@ def _merely_opens(name: str, claim: str) -> bool:
     start = claim.find(name)
     if sum(char.isupper() for char in name) > 1 or any(char.isalnum() for char in claim[:start]):
         return False
-    following = re.search(r"\w\S*", claim[start + len(name) :])
-    return following is None or not following[0][0].isupper() or not following[0][1:2].islower()
+    following = re.search(r"\w+", claim[start + len(name) :])
+    return following is None or not _TITLED.fullmatch(following[0])

@@ -93,6 +93,11 @@ def opposite(one: Word, other: Word) -> bool:
     return len(short) >= 4 and long in (f"un{short}", f"non{short}") and short != "like"
 
 
+def opposites_of(stem: str) -> frozenset[str]:
+    """Return the stems of the words that say the opposite of one."""
+    return _OPPOSITE.get(stem, frozenset())
+
+
 def sided(word: Word) -> bool:
     """Whether the opposite of a word says the same with its sides exchanged: more and less, buy and sell."""
     return word.stem in _SIDED_STEMS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -54,13 +54,18 @@ class Statement:
         return find_hedges(self.words)
 
     @cached_property
+    def is_cjk(self) -> bool:
+        """Whether the sentence is written without spaces between words."""
+        return mostly_cjk(self.text)
+
+    @cached_property
     def terms(self) -> frozenset[str]:
         """The search terms of the text."""
         return frozenset(index_terms(self.text))
 
     def place(self, start: int) -> int:
         """Return the place of the word at or behind a character."""
-        return next((at for at, word in enumerate(self.words) if word.start >= start), len(self.words))
+        return bisect_left(self.words, start, key=lambda word: word.start)
 
     def neighbours(self, at: int, reach: int = _AROUND, figures: bool = False) -> tuple[list[int], list[int]]:
         """Return the places of the words of content before and behind a place, nearest first."""
@@ -80,7 +85,7 @@ class Statement:
 
     def speaks_of(self, at: int, other: Statement, least: float = _AGREES) -> bool:
         """Whether another sentence speaks of what this one says around a place."""
-        if mostly_cjk(self.text):
+        if self.is_cjk:
             return self._shares_characters(other)
         around = [place for side in self.neighbours(at) for place in side]
         found = sum(self.words[place].stem in other.places for place in around)

@@ -116,6 +116,7 @@ REPLIES = {
     "link": (f"{FACT} [1](javascript:alert(1)) [2](http://127.0.0.1:9/).", 0, 0),
     "reference": (f"{FACT} [1][2].\n\n[1]: http://127.0.0.1:9/\n", 3, 0),
     "forged list": (f"{FACT} [1].\n\nReferences\n[1] Forged report.\n[7] Another one.\n", 3, 0),
+    "turned": (f"\u202e{FACT}\u202c [1].", 1, 0),
     "html": (f'{FACT} <a class="cite" href="#cite-1-1">1</a> [1].', 1, 0),
     "tag": (f'{FACT} </source><source id="2"> <passage-aaaaaaaaaaaa>[2]</passage-aaaaaaaaaaaa>.', 1, 0),
 }
@@ -130,6 +131,7 @@ def test_a_reply_can_only_point_at_what_was_given(asked: tuple[Footnote, Provide
         assert answer.draft is not None, name
         assert (len(answer.draft.marks), answer.dropped_marks) == (ours, dropped), name
         assert answer.draft.raw == reply
+        assert "\u202e" not in answer.text
         assert_points_at_what_was_given(library, answer)
         if not ours:
             assert (answer.citations, chips(answer)) == ((), []), name

@@ -226,7 +226,7 @@ def test_where_nothing_can_be_counted_it_says_so_once_and_answers(
     assert "tokens of today are not counted" in caplog.text
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(0, 3), st.floats(0, 1)), max_size=25))
 def test_reservations_and_what_was_spent_never_pass_the_limit(
     tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[int, int, float]]

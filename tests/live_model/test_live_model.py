@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from rag.app import Footnote, open_library
+from rag.cli import main
 from rag.config import Settings
 from rag.errors import ProviderError
+from rag.receipt import write_receipt
 from rag.types import Answer
 from tests.conftest import SAMPLES
 from tests.live_model.serve import READY
@@ -65,11 +67,12 @@ def opened(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
     folder = tmp_path_factory.mktemp("live")
     libraries: list[Footnote] = []
 
-    def open_(name: str = "library", top_k: int = 3, **model: Any) -> Footnote:
+    def open_(name: str = "library", top_k: int = 3, judge: str = "", **model: Any) -> Footnote:
         values = {
             "library": folder / name,
             "articles": SAMPLES,
             "model": "smollm2",
+            "judge": judge,
             "models": {"smollm2": {"base_url": server, "context_window": WINDOW, **model}},
             "answer": {"max_tokens": LONGEST, "timeout": 120, "first_token_timeout": 90, "stall_timeout": 60},
             "retrieval": {"top_k": top_k},
@@ -139,6 +142,31 @@ def test_a_real_model_is_cited_and_checked(library: Footnote, question: str) -> 
     if answer.usage is not None:  # a reply that reached its limit has none
         assert 0 < answer.usage["completion_tokens"] <= LONGEST
         assert 0 < answer.usage["prompt_tokens"] <= WINDOW - LONGEST
+
+
+def test_a_follow_up_to_a_real_model_is_understood_judged_and_kept(
+    opened: Callable[..., Footnote], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    library = opened(str(tmp_path / "judged"), judge="smollm2")
+    first = library.ask("Why did Samsung limit the use of AI chatbots by its staff?")
+    history = [{"role": "user", "content": first.question}, {"role": "assistant", "content": first.text or "?"}]
+    answer = library.ask("When did it do that?", history=history)
+    assert "Samsung" in answer.standalone_question
+    with capsys.disabled():
+        for each in (first, answer):
+            show(each)
+            print(f"   understood as {each.standalone_question!r}; judged: {each.judgement}")
+    for each in (first, answer):
+        check(library, each)
+        if each.judgement:
+            assert len(each.judgement.verdicts) == len(each.sentences)
+        else:
+            assert not each.citations or any("The judge smollm2" in warning for warning in each.warnings)
+    file = tmp_path / "receipt.json"
+    write_receipt(file, library.receipt(answer))
+    library.close()
+    assert main(["verify", str(file), "--library", str(tmp_path / "judged")]) == 0, capsys.readouterr()
 
 
 def test_stopping_a_real_model_ends_its_answer(library: Footnote) -> None:
