@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.guards import Findings, findings
+from rag.prompts import NOT_SAID
 from rag.support import PARTIAL, SUPPORTED, Measured, coverage, opposed, support
 from rag.types import AnswerSentence, Chip, CitedDraft, CitedSentence, Evidence, Verdict
 
@@ -48,6 +49,8 @@ def judge(draft: CitedDraft, sentence: CitedSentence, evidence: Evidence) -> tup
     """
     claim = draft.text[sentence.span.start : sentence.span.end]
     cited = [draft.citations[n - 1] for n in sentence.numbers]
+    if not cited and claim.startswith(NOT_SAID):
+        return "partial", ("For what the articles do not say nothing can be cited.",), 0.0
     if not cited:
         return "unsupported", ("The sentence has no citation.",), 0.0
     quotes = [citation.quote for citation in cited]

@@ -41,6 +41,11 @@ def test_a_sentence_without_citation_is_unsupported() -> None:
     assert (result.verdict, result.reasons) == ("unsupported", ("The sentence has no citation.",))
 
 
+def test_what_is_said_to_be_missing_is_neither_supported_nor_held_against_the_model() -> None:
+    claim = checked("The articles do not say who designed the bridge.")
+    assert (claim.verdict, claim.reasons) == ("partial", ("For what the articles do not say nothing can be cited.",))
+
+
 @pytest.mark.parametrize("space", [" ", "\n", "  "])
 def test_the_words_of_a_citation_are_supported_whatever_the_vectors_say(space: str) -> None:
     result = checked("The bridge at Ostvik is 412 metres long.".replace(" ", space), 2, 0, similarity=0.0)
