@@ -9,7 +9,7 @@ from itertools import islice
 from typing import ClassVar
 
 from rag.budget import Budget
-from rag.disagreement import says_otherwise
+from rag.disagreement import Said, at_odds
 from rag.text import index_terms, mostly_cjk, question_parts
 from rag.types import QUOTES, Draft, Evidence, Mark, Span
 
@@ -82,16 +82,21 @@ def quote(evidence: Evidence, max_sentences: int) -> Draft:
         if len(chosen) == max_sentences or candidate.score < ranked[0].score - reach:
             break
         chosen.setdefault(candidate.terms, candidate)
-    for candidate in _at_odds(tuple(chosen.values()), ranked):
+    for candidate in _at_odds(evidence, tuple(chosen.values()), ranked):
         chosen.setdefault(candidate.terms, candidate)
     articles = [candidate.article for candidate in chosen.values()]
     return _draft(sorted(chosen.values(), key=lambda candidate: (articles.index(candidate.article), candidate.span)))
 
 
-def _at_odds(chosen: Sequence[_Candidate], ranked: Sequence[_Candidate]) -> Iterator[_Candidate]:
+def _at_odds(evidence: Evidence, chosen: Sequence[_Candidate], ranked: Sequence[_Candidate]) -> Iterator[_Candidate]:
     """Yield the sentences of other articles that do not agree with a chosen one, one for each of them."""
+    said = {id(candidate): Said.of(evidence.hits[candidate.n - 1], candidate.span) for candidate in ranked}
     for one in chosen:
-        others = (other for other in ranked if other.article != one.article and says_otherwise(one.text, other.text))
+        others = (
+            other
+            for other in ranked
+            if other.article != one.article and at_odds(evidence.question, said[id(one)], said[id(other)])
+        )
         yield from islice(others, 1)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.disagreement import disagreements, says_otherwise
+from rag.disagreement import Said, answers_otherwise, disagreements, says_otherwise
 from rag.quotes import quote
 from rag.types import Citation, Hit, Span
 from tests.evidence import evidence, hit
@@ -53,6 +53,56 @@ def test_another_figure_date_or_outcome_of_the_same_is_a_disagreement(one: str, 
 def test_what_is_said_of_something_else_or_less_exactly_is_none(one: str, other: str) -> None:
     assert not says_otherwise(one, other)
     assert not says_otherwise(other, one)
+
+
+BEGAN = Said("The pilot began on 3 March 2025 and ended on 23 May.", "Brackenfjord ends its pilot. Dates.")
+TRIAL = Said("Its trial of four models, which began on 10 March 2025 and cost 1.4 million, was long.", "Brackenfjord.")
+
+
+@pytest.mark.parametrize(
+    ("question", "one", "other"),
+    [
+        ("When did the Brackenfjord pilot begin?", BEGAN, TRIAL),
+        ("What did Brackenfjord's pilot cost?", Said("It cost 1.2 million.", "Brackenfjord."), TRIAL),
+        (
+            "How many people work at Lindqvist?",
+            Said("The firm has 64 people.", "Lindqvist."),
+            Said("Its 70 people moved to Oslo.", "At Lindqvist"),
+        ),
+    ],
+)
+def test_two_answers_to_one_question_in_other_words_are_at_odds(question: str, one: Said, other: Said) -> None:
+    assert answers_otherwise(question, one, other)
+    assert answers_otherwise(question, other, one)
+
+
+@pytest.mark.parametrize(
+    ("question", "one", "other"),
+    [
+        ("When did the Aldermere pilot begin?", BEGAN, TRIAL),  # neither speaks of Aldermere
+        ("When did the pilot begin?", BEGAN, TRIAL),  # whose?
+        ("Who began the Brackenfjord pilot?", BEGAN, TRIAL),
+        ("When did the Brackenfjord pilot end?", BEGAN, TRIAL),
+        (
+            "What did Brackenfjord's pilot cost?",
+            Said("In 2024 it cost 1.2 million.", "Brackenfjord."),
+            Said("In 2023 it cost 1.4 million.", "Brackenfjord."),
+        ),
+        (
+            "What did Brackenfjord's pilot cost?",
+            Said("It cost 1.2 million.", "Brackenfjord."),
+            Said("It cost more than 1 million.", "Brackenfjord."),
+        ),
+        (
+            "Which Llama did Meta release?",
+            Said("Meta released Llama 2.", "Meta and its Llama."),
+            Said("Meta released Llama 4.", "Meta and its Llama."),
+        ),
+    ],
+)
+def test_figures_for_something_else_are_not_at_odds(question: str, one: Said, other: Said) -> None:
+    assert not answers_otherwise(question, one, other)
+    assert not answers_otherwise(question, other, one)
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

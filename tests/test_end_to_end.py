@@ -95,6 +95,19 @@ def test_both_sides_of_a_disagreement_are_found(samples: Footnote) -> None:
     assert sources >= {"brackenfjord-pilot.md", "fallback-chains.md"}
 
 
+def test_both_sides_of_a_disagreement_are_quoted_with_their_dates(samples: Footnote) -> None:
+    for question, one, two in (
+        ("When did the Brackenfjord pilot begin?", "3 March 2025", "10 March 2025"),
+        ("What did Brackenfjord's pilot cost?", "1.2 million", "1.4 million"),
+    ):
+        answer = samples.ask(question)
+        ((cited, other),) = answer.disagreements
+        assert (one in cited.quote, two in other.quote) == (True, True)
+        assert (cited.source.published, other.source.published) == ("2025-06-05", "2025-11-18")
+        assert one in answer.text
+        assert two in answer.text
+
+
 def test_two_character_chinese_words_are_found(samples: Footnote) -> None:
     for word in ("充值", "元宝", "阿里"):
         best = samples.search(word).hits[0]

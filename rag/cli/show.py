@@ -139,9 +139,12 @@ def answer_text(answer: Answer) -> str:
         place = f"characters {citation.start}–{citation.end}"
         place = place if citation.page is None else f"page {citation.page}, {place}"
         parts.append(_wrap(", ".join(item for item in (*about, place) if item), f"[{citation.n}] "))
-    for cited, other in answer.disagreements:
-        where = ", ".join(filter(None, (other.source.title, other.source.published)))
-        parts.append(_wrap(f"[{cited.n}] and {where}: “{other.quote}”", "The articles do not agree: "))
+    for both in answer.disagreements:
+        parts.append("The articles do not agree:")
+        for item in both:
+            where = f"[{item.n}]" if item.n else item.source.title
+            head = f"{where}, {item.source.published}" if item.source.published else where
+            parts[-1] += "\n" + _wrap(f"{head}: “{item.quote}”", "  ")
     if answer.evidence.missing:
         parts.append(_wrap(", ".join(f"“{part}”" for part in answer.evidence.missing), "Not in the articles: "))
     if answer.judgement:
