@@ -448,3 +448,16 @@ def test_a_folder_that_is_away_when_watching_begins_is_told_in_our_words(
     monkeypatch.setattr("watchfiles.watch", begin)
     _, _, err = run("sync", "--watch")
     assert f"The articles folder {folder} does not exist." in err
+
+
+def test_an_interrupt_that_came_through_run_text_does_not_take_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import sys, rag.cli\n"
+        "def interrupted():\n"
+        "    try: exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt: return 130\n"
+        "rag.cli.main = interrupted\n"
+        "sys.exit(rag.cli.run())"
+    )
+    done = subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 130

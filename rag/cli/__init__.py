@@ -7,13 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rag.cli import commands
 from rag.cli.evaluate import evaluate
 from rag.cli.models import list_models
 from rag.cli.receipts import verify
-from rag.cli.show import end_undisturbed, note
+from rag.cli.show import forget_interrupts, note
 from rag.config import Settings, load_settings
 from rag.errors import FootnoteError
 
@@ -23,8 +24,11 @@ _INTERRUPTED = 130
 
 def run() -> int:
     """Be the program: run one command, and let no signal disturb its end."""
-    with end_undisturbed():
-        return main()
+    code = _INTERRUPTED
+    with suppress(KeyboardInterrupt):  # a second one, while the first is being said
+        code = main()
+    forget_interrupts()
+    return code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
