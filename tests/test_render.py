@@ -19,7 +19,7 @@ from rag.disagreement import disagreements
 from rag.prompts import NOT_FOUND
 from rag.quotes import quote
 from rag.reply import is_code
-from rag.types import QUOTES, Answer, AnswerSentence, Chip, Citation, Disagreement, Draft, Evidence
+from rag.types import QUOTES, Answer, AnswerSentence, Chip, Citation, Disagreement, Draft, Evidence, Judgement
 from rag.verify import verify
 from tests.evidence import draft, evidence, hit, same
 from ui.render import answer_html, citations_of, draft_html, error_html, escape
@@ -508,6 +508,14 @@ def test_the_foot_tells_the_cost_where_the_provider_reports_it() -> None:
     usage = {"prompt_tokens": 50, "completion_tokens": 9, "cost": 0.00123}
     foot = only(shown(answered("The bridge is 412 metres long [1].", usage=usage)), ".fn-foot")
     assert foot.get_text().split(" · ")[-2:] == ["59 tokens", "cost 0.00123"]
+
+
+def test_the_foot_tells_a_second_opinion() -> None:
+    answer = answered("The bridge is 412 metres long [1]. It has towers.")
+    answer = replace(answer, judgement=Judgement("strict <m>", ("supported", None)))
+    assert only(shown(answer), ".fn-foot").get_text().endswith("second opinion, strict <m>: 1 of 1 supported")
+    silent = replace(answer, judgement=Judgement("strict <m>", (None, None)))
+    assert "opinion" not in only(shown(silent), ".fn-foot").get_text()
 
 
 def test_a_follow_up_shows_what_it_was_understood_as() -> None:

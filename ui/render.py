@@ -265,6 +265,9 @@ def _foot(answer: Answer, turn: int) -> str:
         facts.append(f"{sum(count for name, count in answer.usage.items() if name != 'cost'):.0f} tokens")
         if "cost" in answer.usage:
             facts.append(f"cost {answer.usage['cost']:.4g}")
+    if answer.judgement and (given := [verdict for verdict in answer.judgement.verdicts if verdict]):
+        agreed = f"{given.count('supported')} of {len(given)} supported"
+        facts.append(f"second opinion, {escape(answer.judgement.model)}: {agreed}")
     if answer.dropped_marks:
         facts.append(f"invented marks removed: {answer.dropped_marks}")
     return f'<p class="fn-foot">{" · ".join(facts)}</p>'
