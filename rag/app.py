@@ -26,7 +26,6 @@ from rag.receipt import receipt
 from rag.retrieve import HybridRetriever
 from rag.sufficiency import judge
 from rag.types import (
-    QUOTES,
     Answer,
     AnswerSentence,
     Article,
@@ -37,6 +36,7 @@ from rag.types import (
     Progress,
     Source,
     Span,
+    Status,
     SyncReport,
 )
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rag.quality import QualityReport
 
 
+_CLAIM = "claim"  # what wrote a sentence that is only checked
 _CITED = 3  # passages that a sentence is checked against
 Messages = Sequence[Mapping[str, object]]
 _CHECKED_BYTES = 100_000_000  # a smaller ledger is looked through at every opening: tens of milliseconds
@@ -199,16 +200,18 @@ class Footnote:
         (checked,) = verify.verify(cited, evidence)[1]
         return checked.verdict == "supported"
 
-    def check(self, sentence: str, articles: Sequence[str]) -> tuple[AnswerSentence, tuple[Citation, ...]]:
-        """Return a sentence with its verdict, and what it was held against: the nearest passages of these articles.
+    def check(self, sentence: str, articles: Sequence[str]) -> Answer:
+        """Return a sentence as an answer whose citations are the nearest passages of these articles, by their ids.
 
-        `articles` are their ids. Where they hold no passage there is no citation, and no support.
+        Where they hold no passage there is no citation, and no support. A model judge that is set gives its verdict.
         """
         evidence = self._retriever.evidence(checked_question(sentence), within=articles)
         marks = tuple(Mark(len(sentence), n) for n, _ in enumerate(evidence.hits[:_CITED], start=1))
-        draft = Draft(sentence, (Span(0, len(sentence)),), marks, QUOTES, sentence)
-        _, (checked,), citations = self._check(draft, evidence)
-        return checked, citations
+        draft = Draft(sentence, (Span(0, len(sentence)),), marks, _CLAIM, sentence)
+        text, (checked,), citations = self._check(draft, evidence)
+        status: Status = "grounded" if checked.verdict == "supported" else "partial"
+        answer = Answer(sentence, status, text, (checked,), citations, evidence, _CLAIM, draft=draft)
+        return self._judge(answer, Budget()) if self._judge else answer
 
     def receipt(self, answer: Answer) -> dict[str, Any]:
         """Return all that an answer was made from, as JSON values, for `footnote verify` to check later."""

@@ -20,6 +20,7 @@ from rag.evaluation.compare import compare
 from rag.evaluation.library import opened
 from rag.evaluation.reading import CALLED_SUPPORTED, FLAGGED
 from tests.datasets import write_lines
+from tests.provider import Scripted, serving, words
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -321,3 +322,31 @@ def test_the_text_says_claims(summaries: Path, capsys: pytest.CaptureFixture[str
     out = capsys.readouterr().out
     assert out.startswith("summaries: 3 claims")
     assert "of 3 claims failed" in out
+
+
+# ---------------------------------------------------------------- a model judge
+
+
+def test_a_model_judge_is_measured_apart_and_changes_no_verdict(
+    wice: Path, evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, without, _ = evaluate(wice)
+    replies = [Scripted(words(f"1: {verdict}")) for verdict in ("supported", "supported", "partial")]
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with serving(*replies) as provider:
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
+        monkeypatch.setenv("FOOTNOTE_JUDGE", "strict")
+        _, beside, _ = evaluate(wice)
+        assert len(provider.requests) == 3
+        _, again, _ = evaluate(wice)
+        assert len(provider.requests) == 3, "the same words are paid once"
+    theirs = {name: beside["metrics"][name]["value"] for name in beside["metrics"] if name.startswith("judge_")}
+    assert theirs == {
+        "judge_balanced_accuracy": 0.75,
+        "judge_precision_supported": 0.5,
+        "judge_recall_supported": 1.0,
+        "judge_precision_not_supported": 1.0,
+        "judge_recall_not_supported": 0.5,
+    }
+    assert {name: value for name, value in beside["metrics"].items() if name not in theirs} == without["metrics"]
+    assert again["metrics"] == beside["metrics"]

@@ -20,6 +20,7 @@ from rag.types import AnswerSentence, Verdict
 
 _KINDS: tuple[Verdict, ...] = ("supported", "partial", "unsupported")
 _NOT = "not_supported"
+_OF_TWO = ("balanced_accuracy", "precision_supported", "recall_supported", f"precision_{_NOT}", f"recall_{_NOT}")
 
 
 def check_claims(
@@ -53,7 +54,9 @@ def _check(subject: Subject, claim: Claim, articles: Sequence[str]) -> Result:
     began = time.perf_counter()
     checked = [subject.library.check(sentence, articles) for sentence in claim.sentences]
     took = (time.perf_counter() - began) * 1000
-    sentences = [sentence for sentence, _ in checked]
+    sentences = [answer.sentences[0] for answer in checked]
+    given = [answer.judgement.verdicts[0] for answer in checked if answer.judgement]
+    judged = [verdict for verdict in given if verdict]
     verdict = max((_kind(sentence.verdict) for sentence in sentences), key=_KINDS.index)
     return {
         "id": claim.id,
@@ -63,6 +66,7 @@ def _check(subject: Subject, claim: Claim, articles: Sequence[str]) -> Result:
         "edits": list(claim.edits),
         "label": claim.gold,
         "status": verdict,
+        "judge": max(map(_kind, judged), key=_KINDS.index) if len(judged) == len(checked) else None,
         "support": min(sentence.support for sentence in sentences),
         "answerable": None,
         "sufficiency": None,
@@ -70,8 +74,8 @@ def _check(subject: Subject, claim: Claim, articles: Sequence[str]) -> Result:
         "gold": [[claim.gold]],
         "citations": [
             {"document": subject.document(citation.source.source), "quote": citation.quote}
-            for _, citations in checked
-            for citation in citations
+            for answer in checked
+            for citation in answer.citations
         ],
         "latency_ms": {"check": took / len(sentences)},
         "usage": None,
@@ -140,6 +144,9 @@ def _metrics(results: Sequence[Result], seed: int) -> dict[str, dict[str, Any]]:
             measures[f"precision_{kind}"] = partial(_precision, those=partial(np.equal, place))
             measures[f"recall_{kind}"] = partial(_recall, those=partial(np.equal, place))
     found = {name: interval(rows, measure, seed) for name, measure in measures.items()}
+    if judged := [item for item in results if item.get("judge")]:
+        theirs = np.array([[_KINDS.index(item["label"]), _KINDS.index(item["judge"])] for item in judged], np.float64)
+        found |= {f"judge_{name}": interval(theirs, measures[name], seed) for name in _OF_TWO}
     return {name: value for name, value in found.items() if not math.isnan(value["value"])}
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 from rag.config import DEFAULT_ARTICLES, Settings
 from rag.errors import BusyError, StoreError
 from rag.evaluation.datasets import Dataset, Document
-from rag.types import Answer, AnswerSentence, Citation, Evidence, Progress, Source, SyncReport
+from rag.types import Answer, Citation, Evidence, Progress, Source, SyncReport
 
 _PART = 500  # documents a file: each file is a step that a sync can resume at
 _PART_CHARACTERS = 3_000_000
@@ -42,8 +42,8 @@ class Library(Protocol):
     def supports(self, sentence: str, citations: Sequence[Citation], evidence: Evidence) -> bool:
         """Return whether these citations alone support a sentence."""
 
-    def check(self, sentence: str, articles: Sequence[str]) -> tuple[AnswerSentence, tuple[Citation, ...]]:
-        """Return a sentence with its verdict, held against articles by id, and the citations of it."""
+    def check(self, sentence: str, articles: Sequence[str]) -> Answer:
+        """Return a sentence as an answer that cites the nearest passages of these articles."""
 
     def sources(self) -> list[Source]:
         """Return what is known of each article."""

@@ -93,6 +93,11 @@ METRICS = {
         "Unsupported, recall",
         "share of the claims not supported at all that are called unsupported or contradicted",
     ),
+    "judge_balanced_accuracy": ("Model judge", "Balanced accuracy", "of the model named in FOOTNOTE_JUDGE, as above"),
+    "judge_precision_supported": ("Model judge", "Supported, precision", "as above"),
+    "judge_recall_supported": ("Model judge", "Supported, recall", "as above"),
+    "judge_precision_not_supported": ("Model judge", "Not supported, precision", "as above"),
+    "judge_recall_not_supported": ("Model judge", "Not supported, recall", "as above"),
 }
 """Group, name and meaning of each metric, in the order they are shown."""
 
