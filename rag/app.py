@@ -15,19 +15,17 @@ from rag.budget import Budget
 from rag.config import DEFAULT_ARTICLES, Settings, load_settings
 from rag.conversation import by_rules, exchanges
 from rag.errors import BusyError, FootnoteError, InputError, ReadOnlyError, StoreError
-from rag.factory import make_answerer, make_embedder, make_judge, make_reranker, make_standalone
+from rag.factory import make_answerer, make_check, make_embedder, make_judge, make_reranker, make_standalone
 from rag.index import FOLDER_NAME, exact_index
 from rag.ledger import FILE_NAME, Ledger, LedgerReader
 from rag.limits import Limits
 from rag.lock import Lock
 from rag.owner import ARTICLES, EMBEDDER, EMBEDDER_NAME, Owner
-from rag.quotes import QuoteAnswerer
 from rag.receipt import receipt
 from rag.retrieve import HybridRetriever
 from rag.sufficiency import judge
 from rag.types import (
     Answer,
-    AnswerSentence,
     Article,
     Citation,
     Draft,
@@ -103,6 +101,7 @@ class Footnote:
             self._answerer = make_answerer(settings)
             self.model = self._answerer.name
             self._judge = make_judge(settings, self._limits)
+            self._check = make_check(self._embedder)
         except BaseException:
             self.close()
             raise
@@ -111,8 +110,8 @@ class Footnote:
         self._partwise = PartwiseRetriever(self._retriever, by_rules)
         answering: Answerer = self._answerer.stream
         if self._answerer.requests:
-            quote = QuoteAnswerer(settings.quotes.max_sentences).draft
-            answering = self._limits.answering(answering, quote, settings.answer.max_tokens)
+            most = settings.answer.max_tokens
+            answering = self._limits.answering(answering, self._answerer.quote, most, self.model)
         self._engine = CitedQueryEngine(
             self._partwise,
             answering,
@@ -245,7 +244,7 @@ class Footnote:
         return self._engine
 
     def as_retriever(self) -> HybridRetriever:
-        """Return the llama-index retriever behind `search`."""
+        """Return the llama-index retriever that `search` asks: once for a question, and for each thing it asks."""
         return self._retriever
 
     def close(self) -> None:
@@ -267,10 +266,6 @@ class Footnote:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _check(self, draft: Draft, evidence: Evidence) -> tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]:
-        cited = cite.cite(draft, evidence, self._embedder.embed_question)
-        return *verify.verify(cited, evidence), cited.citations
 
     @property
     def _warnings(self) -> tuple[str, ...]:

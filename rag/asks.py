@@ -61,7 +61,7 @@ class PartwiseRetriever:
             before.append(Exchange(resolved, ""))
             found.append((part, self._retriever.evidence(resolved, top_k)))
         answered = [evidence for _, evidence in found if evidence.sufficiency.sufficient]
-        if not answered:
+        if not answered or not _of_one_state([whole, *(evidence for _, evidence in found)]):
             return whole
         missing = tuple(part for part, evidence in found if not evidence.sufficiency.sufficient)
         if whole.sufficiency.sufficient:
@@ -69,6 +69,12 @@ class PartwiseRetriever:
         best = max(answered, key=lambda evidence: evidence.sufficiency.score)
         hits = _alternating([evidence.hits for evidence in answered])[: len(whole.hits)]
         return replace(whole, hits=hits, sufficiency=best.sufficiency, missing=missing)
+
+
+def _of_one_state(found: Sequence[Evidence]) -> bool:
+    """Whether no article was exchanged for another version between the searches: versions must never mix."""
+    versions = {(hit.source.article_id, hit.source.content_hash) for evidence in found for hit in evidence.hits}
+    return len(versions) == len({article for article, _ in versions})
 
 
 def _alternating(rankings: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:

@@ -9,7 +9,7 @@ from itertools import islice
 from rag.budget import estimated_tokens
 from rag.errors import InputError
 from rag.facts import facts, names
-from rag.text import CJK, clean, index_terms, question_terms
+from rag.text import CJK, clean, content_terms, index_terms, question_terms
 from rag.types import Exchange
 
 _TOKENS = 1000  # of what came before; older exchanges are left out
@@ -106,7 +106,6 @@ _PREPOSITION = re.compile(r"(?:in|on|at|for|with|by|from|to|of|about|under|betwe
 _DESCRIBED = re.compile(r"\b(?:the|a|an)\s+(?:[\w-]+\s+){1,3}?(?:at|in|of|by|from|for|on|with)\s+\Z", re.IGNORECASE)
 _PERSON = re.compile(r"\b(?:he|she|him|his|hers?)\b", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"its|their|his|her", re.IGNORECASE)
-_NOTHING = "qqqq"  # a content term of no text: beside it, words that only join others are no terms
 _THING = re.compile(r"\b(?:it|its|they|them|theirs?)\b", re.IGNORECASE)
 _EMPTY_IT = re.compile(
     r"\b(?:is|was|isn't|wasn't)\s+it\s+(?:true|possible|clear|likely|known|certain|legal|right)\b"
@@ -218,7 +217,7 @@ def _is_explained(pointer: re.Match[str], question: str, own: Sequence[tuple[int
     if any(stop <= pointer.start() for _, stop, _ in own) or (own and _POSSESSIVE.fullmatch(pointer[0])):
         return True
     before = question[: pointer.start()]
-    things = set(question_terms(f"{before} {_NOTHING}")) - {_NOTHING}
+    things = content_terms(before)
     return not _SAME.fullmatch(pointer[0]) and len(things) >= (2 if _POSSESSIVE.fullmatch(pointer[0]) else 3)
 
 

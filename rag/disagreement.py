@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rag.facts import Date, Number, facts, lacks_name, names
 from rag.guards import findings
-from rag.text import index_terms, question_terms
+from rag.text import content_terms, index_terms, question_terms
 from rag.types import Citation, Disagreement, Evidence, Hit, Span
 
 _SHARED = 0.5  # of the content terms of the shorter sentence
@@ -18,7 +18,6 @@ _BEFORE = re.compile(r"[^,;:.!?()]{1,60}\Z")
 _AFTER = re.compile(r"\A\s*[^\W\d_]{3,}")
 _VERSION = re.compile(r"[A-Z][\w.-]*[ -]\Z")
 _ASKS_ELSE = re.compile(r"\W*(?:who|whom|whose|why|where|which(?!\s+(?:year|date|day|month)))\b", re.IGNORECASE)
-_NOTHING = "qqqq"  # a content term of no text: beside it, words that only join others are no terms
 _ALIKE = 3  # letters that forms of a word begin with: "begin" and "began"
 _POINTS_BACK = re.compile(
     r"\W*(?:it|its|they|their|he|his|she|her|this|that|these|those|there|we|our|i|you)\b", re.IGNORECASE
@@ -42,6 +41,7 @@ def at_odds(question: str, one: Said, other: Said) -> bool:
     return says_otherwise(one.text, other.text) or answers_otherwise(question, one, other)
 
 
+@lru_cache(maxsize=4096)  # the answerer in quotes asks first, then the engine
 def says_otherwise(one: str, other: str) -> bool:
     """Whether two sentences of different articles are about the same and differ in one figure, date or outcome.
 
@@ -86,7 +86,7 @@ def answers_otherwise(question: str, one: Said, other: Said) -> bool:
     """
     if not _slots(one.text) or not _slots(other.text) or _ASKS_ELSE.match(question):
         return False
-    asked = {term[:_ALIKE] for term in _content(question)}
+    asked = {term[:_ALIKE] for term in content_terms(question)}
     there = [slot for slot in _slots(other.text) if slot.word[:_ALIKE] in asked]
     if not any(
         slot.word == its.word and _differ(slot.fact, its.fact) and not _apart(one.text, other.text, slot.fact, its.fact)
@@ -106,19 +106,15 @@ def _slots(text: str) -> tuple[_Slot, ...]:
     for fact in known:
         before = _BEFORE.search(text, 0, fact.start)
         version = _VERSION.search(before[0]) if before else None
-        if version and _content(version[0]):  # "Llama 4" is a name
+        if version and content_terms(version[0]):  # "Llama 4" is a name
             continue
-        if words := _content(before[0]) if before else []:
+        words = [term for term in content_terms(before[0]) if term.isalpha()] if before else []
+        if words:
             slots.append(_Slot(fact, words[-1]))
         after = _AFTER.match(text[fact.end :])
         if after and isinstance(fact, Number):
             slots.append(_Slot(fact, index_terms(after[0])[0]))
     return tuple(slots)
-
-
-def _content(text: str) -> list[str]:
-    """Return the terms of a text that are words of content, in order."""
-    return [term for term in question_terms(f"{text} {_NOTHING}") if term.isalpha() and term != _NOTHING]
 
 
 @lru_cache(maxsize=1024)

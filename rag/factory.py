@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rag.answer import Standalone, Stopped
+from rag import cite, verify
+from rag.answer import Check, Standalone, Stopped
 from rag.budget import Budget, estimated_tokens
 from rag.config import Settings
 from rag.conversation import standalone
@@ -14,7 +15,7 @@ from rag.embed import MiniLMEmbedding, token_counter
 from rag.limits import Limits
 from rag.prompts import rewrite_messages
 from rag.quotes import QuoteAnswerer
-from rag.types import Embedder, Exchange
+from rag.types import AnswerSentence, Citation, Draft, Embedder, Evidence, Exchange
 
 if TYPE_CHECKING:
     from rag.adapters import Reranker
@@ -51,7 +52,7 @@ def make_judge(settings: Settings, limits: Limits) -> ModelJudge | None:
     from rag.models import ChatModel, model_specs
 
     specs = model_specs(settings.model_copy(update={"model": settings.judge}), os.environ)
-    asked = ModelAnswerer([ChatModel(spec, settings.answer) for spec in specs], QuoteAnswerer(1).draft)
+    asked = ModelAnswerer([ChatModel(spec, settings.answer) for spec in specs], QuoteAnswerer(1).quote)
     in_house = all(spec.in_house for spec in specs)
 
     def ask(messages: Sequence[tuple[str, str]], budget: Budget) -> str | None:
@@ -59,16 +60,22 @@ def make_judge(settings: Settings, limits: Limits) -> ModelJudge | None:
         with limits.paying(tokens, settings.answer.max_tokens, budget) as paying:
             if paying is None:
                 return None
-            alone = Budget(2, budget.seconds)  # one is kept for an answer, which we have by now
-            reply = asked.complete(messages, alone, settings.answer.max_tokens, internal=in_house)
-            if alone.left < 2:
-                budget.take()
-            return reply
+            return asked.complete(messages, budget, settings.answer.max_tokens, internal=in_house, keep=0)
 
     identity = " ".join(f"{spec.model} {spec.base_url}" for spec in specs)
     return ModelJudge(
         asked.name, ask, in_house=in_house, folder=verdicts_folder(), identity=identity, close=asked.close
     )
+
+
+def make_check(embedder: Embedder) -> Check:
+    """Return what cites and verifies a draft."""
+
+    def check(draft: Draft, evidence: Evidence) -> tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]:
+        cited = cite.cite(draft, evidence, embedder.embed_question)
+        return *verify.verify(cited, evidence), cited.citations
+
+    return check
 
 
 def make_answerer(settings: Settings) -> QuoteAnswerer | ModelAnswerer:
@@ -80,7 +87,7 @@ def make_answerer(settings: Settings) -> QuoteAnswerer | ModelAnswerer:
     from rag.models import ChatModel, model_specs
 
     models = [ChatModel(spec, settings.answer) for spec in model_specs(settings, os.environ)]
-    return ModelAnswerer(models, quoting.draft)
+    return ModelAnswerer(models, quoting.quote)
 
 
 def make_standalone(

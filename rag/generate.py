@@ -30,7 +30,7 @@ class ModelAnswerer:
     def __init__(self, models: Sequence[ChatModel], quote: Callable[[Evidence], Draft]) -> None:
         self.name = ", ".join(model.name for model in models)
         self._models = models
-        self._quote = quote
+        self.quote = quote
 
     @property
     def requests(self) -> int:
@@ -70,7 +70,7 @@ class ModelAnswerer:
             raise ProviderError(
                 " ".join(str(failure) for failure in failures), retryable=any(failure.retryable for failure in failures)
             )
-        draft = self._quote(evidence)
+        draft = self.quote(evidence)
         yield draft.text
         note = (
             f"{_counted(len(evidence.hits))} not shown to {', '.join(barred)}, which may not see any: quoted instead."
@@ -84,17 +84,18 @@ class ModelAnswerer:
         max_tokens: int,
         *,
         internal: bool,
+        keep: int = 1,
         stopped: Stopped = lambda: False,
     ) -> str | None:
         """Return what the first model that may be asked replies to messages; None on any failure.
 
-        It gets one request, never repeated, and 20 s at most. Where fewer than two requests are left nothing is
-        sent, so that one remains for the answer. `internal`: the messages hold text of internal articles, which is
+        It gets one request, never repeated, and 20 s at most. Where no more than `keep` requests are left
+        nothing is sent: one remains for the answer. `internal`: the messages hold text of internal articles, which is
         for in-house models only.
         """
         may = (model for model in self._models if (model.in_house or not internal) and model.trouble is None)
         model = next(may, None)
-        if model is None or budget.left < 2 or budget.seconds <= 0:
+        if model is None or budget.left <= keep or budget.seconds <= 0:
             return None
         budget.take()
         alone = Budget(1, min(_COMPLETION_SECONDS, budget.seconds))
@@ -138,7 +139,7 @@ class ModelAnswerer:
         holding = True
         for part in stream:
             if isinstance(part, Draft):
-                quotes = _only_internal(self._quote(evidence), evidence)
+                quotes = _only_internal(self.quote(evidence), evidence)
                 refused = refuses(part.text) and not part.marks and not part.cut
                 draft = _completed(part, quotes, f"{_counted(unseen)} not shown to {name}", refused, unseen > 1)
                 if rest := draft.text if holding else draft.text[len(part.text) :]:

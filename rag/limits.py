@@ -56,7 +56,7 @@ class Limits:
                 raise LimitError(f"You have asked {self._most} questions in a minute. Ask again in {wait} s.", wait)
             times.append(now)
 
-    def answering(self, answer: Answering, quote: Callable[[Evidence], Draft], max_tokens: int) -> Answering:
+    def answering(self, answer: Answering, quote: Callable[[Evidence], Draft], max_tokens: int, name: str) -> Answering:
         """Return an answerer that asks models within the limits, and quotes where the day's tokens are used up.
 
         Tokens are reserved before a request is sent, of the prompt and of `max_tokens` in reply, and counted as they
@@ -66,7 +66,7 @@ class Limits:
         def limited(evidence: Evidence, stopped: Callable[[], bool], budget: Budget) -> Iterator[str | Draft]:
             with self._place(stopped, min(self._wait, budget.seconds)) as placed:
                 if not placed:
-                    yield Draft("", (), (), "", "", cut="stopped by the reader")
+                    yield Draft("", (), (), name, "", cut="stopped by the reader")
                     return
                 prompt = estimated_prompt(evidence)
                 with self.paying(prompt, max_tokens, budget) as paying:

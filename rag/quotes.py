@@ -50,13 +50,13 @@ class QuoteAnswerer:
     def __init__(self, max_sentences: int) -> None:
         self._max_sentences = max_sentences
 
-    def draft(self, evidence: Evidence) -> Draft:
+    def quote(self, evidence: Evidence) -> Draft:
         """Return the quotes that answer a question."""
         return quote(evidence, self._max_sentences)
 
     def stream(self, evidence: Evidence, stopped: Callable[[], bool], budget: Budget) -> Iterator[str | Draft]:
         """Yield the text and then the draft."""
-        draft = self.draft(evidence)
+        draft = self.quote(evidence)
         yield draft.text
         yield draft
 

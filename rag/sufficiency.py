@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rag.facts import facts, lacks_name, names
+from rag.guards.opposites import opposites_of
 from rag.text import about_terms, index_terms, mostly_cjk
 from rag.types import Hit, Sufficiency
 
@@ -31,38 +32,9 @@ _IS_ENGLISH = re.compile(  # words that German and the Romance languages do not 
 )
 _WORD = re.compile(r"\w+(?:[.,'’-]\w+)*")
 _FEW_TERMS = 6  # a longer question asks several things, and one word decides less of it
-_OPPOSITES = """
-first last; increase decrease reduce; rise fall; high low; higher lower; highest lowest; most least fewest; north south;
-northern southern; east west; eastern western; before after; early late; earlier later; earliest latest; old new;
-older newer; oldest newest; large small; larger smaller; largest smallest; long short; longer shorter; begin end;
-win lose; male female; men women; positive negative; internal external; inside outside; public private; left right;
-maximum minimum; major minor; majority minority; accept reject refuse; allow forbid ban prohibit; support oppose;
-buy sell; export import; best worst; better worse; easy difficult; fast slow; strong weak; rich poor; hot cold;
-always never; same different; upper lower; horizontal vertical; modern ancient; urban rural; domestic foreign;
-success failure; include exclude; natural artificial; direct indirect; dependent independent; legal illegal;
-victory defeat; create destroy; above below; top bottom; heavy light; wet dry; expensive cheap; young old;
-deep shallow; wide narrow; active passive; primary secondary; more less fewer; start end finish; open close;
-true false; agree refuse disagree; succeed fail; gain lose; advantage disadvantage; employer employee; summer winter
-"""
-
-
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non")
 _BARE = 4  # letters that are left without the prefix, at least
 _ENDING = 3  # letters that a stem may have more: "imposs", "possibl"
-
-
-def _opposites() -> dict[str, frozenset[str]]:
-    """Return for each term those that say the opposite: the first of each group against the rest."""
-    found: dict[str, set[str]] = {}
-    for group in _OPPOSITES.split(";"):
-        first, *others = (index_terms(word)[0] for word in group.split())
-        for other in others:
-            found.setdefault(first, set()).add(other)
-            found.setdefault(other, set()).add(first)
-    return {term: frozenset(others) for term, others in found.items()}
-
-
-_OPPOSITE = _opposites()
 
 
 class _Signs(NamedTuple):
@@ -233,7 +205,7 @@ def _opposite(question: str, best: _Sentence) -> tuple[str, str] | None:
     asked, stated = index_terms(question), best.terms
     missing = [term for term in dict.fromkeys(asked) if term not in best.window]
     for term in missing:
-        opposites = _OPPOSITE.get(term, frozenset()).intersection(stated)
+        opposites = opposites_of(term).intersection(stated)
         opposites |= {other for other in stated if _one_negates(term, other)}
         for other in opposites - set(asked):
             if _beside(term, asked) & _beside(other, stated):

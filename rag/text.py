@@ -215,6 +215,17 @@ def question_terms(text: str) -> list[str]:
 
     CJK runs give their pairs; a single character only where it stands alone.
     """
+    found = _weighed(text)
+    return [term for term, content in found.items() if content] or list(found)
+
+
+def content_terms(text: str) -> list[str]:
+    """Return the distinct terms of content, in order; none where all words only join others."""
+    return [term for term, content in _weighed(text).items() if content]
+
+
+def _weighed(text: str) -> dict[str, bool]:
+    """Return the distinct terms of a text, in order, and whether each is one of content."""
     found: dict[str, bool] = {}
     for token in _TERM.findall(_fold(text)):
         if _IS_CJK.match(token):
@@ -222,7 +233,7 @@ def question_terms(text: str) -> list[str]:
             found.update((part, part not in _STOP_PAIRS) for part in parts)
         else:
             found[_word_term(token)] = _POSSESSIVE.sub("", token) not in _STOP_WORDS
-    return [term for term, content in found.items() if content] or list(found)
+    return found
 
 
 _JOINING = r"(?:and|while|whereas|but|or|versus|compared to|between|after|before)\s+"

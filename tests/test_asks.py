@@ -131,3 +131,20 @@ def test_the_second_half_is_searched_for_with_the_name_it_leaves_out() -> None:
     _, asked = found_for("Who runs Midjourney, and what is its bridge?", bridge=evidence("b", BRIDGE))
     assert asked[2] == "what is Midjourney's bridge?"
     assert by_rules("what is its bridge?", [Exchange("Who runs Midjourney?", "")]) == asked[2]
+
+
+def test_versions_of_an_article_that_changed_between_the_searches_do_not_mix() -> None:
+    newer = replace(BRIDGE, source=replace(BRIDGE.source, content_hash="sha256:11"))
+    found = [
+        evidence("whole", BRIDGE, sufficient=False),
+        evidence("first", BRIDGE),
+        evidence("second", newer, sufficient=False),
+    ]
+
+    class Changing:
+        def evidence(self, question: str, top_k: int | None = None) -> Evidence:
+            return replace(found.pop(0), question=question)
+
+    result = PartwiseRetriever(Changing(), by_rules).evidence("How long is the bridge, and what does it carry?")
+    assert (result.hits, result.missing, result.sufficiency.sufficient) == ((BRIDGE,), (), False)
+    assert found == []

@@ -57,11 +57,9 @@ def _checked_again(settings: Settings, receipt: Receipt) -> tuple[list[Differenc
     """Return what comes out otherwise; None, and why, where the check could not be run."""
     if not receipt.answer.sentences:
         return [], ""
-    from rag import cite
-    from rag import verify as verdicts
     from rag.embed import MiniLMEmbedding
+    from rag.factory import make_check
     from rag.recheck import differences
-    from rag.types import AnswerSentence, Citation, Draft, Evidence
 
     try:
         embedder = MiniLMEmbedding(settings.embedder.path)
@@ -73,11 +71,7 @@ def _checked_again(settings: Settings, receipt: Receipt) -> tuple[list[Differenc
             f"({receipt.embedder.fingerprint})."
         )
 
-    def check(draft: Draft, evidence: Evidence) -> tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]:
-        cited = cite.cite(draft, evidence, embedder.embed_question)
-        return *verdicts.verify(cited, evidence), cited.citations
-
-    return differences(receipt, check, embedder), ""
+    return differences(receipt, make_check(embedder), embedder), ""
 
 
 def _matched(settings: Settings, receipt: Receipt) -> tuple[list[CitationNow] | None, str]:

@@ -21,7 +21,7 @@ warm cool; warmer colder cooler; always never; same different; upper lower; hori
 urban rural; domestic foreign; success failure; include exclude; natural artificial; direct indirect;
 dependent independent; legal illegal; victory defeat; create destroy; above below; top bottom; heavy light;
 heavier lighter; wet dry; expensive cheap; costlier cheaper; young old; younger older; youngest oldest; deep shallow;
-wide narrow; active passive; primary secondary; more less fewer; true false; agree disagree; succeed fail;
+wide narrow; active passive; primary secondary; more less fewer; true false; agree refuse disagree; succeed fail;
 advantage disadvantage; employer employee; summer winter; spring autumn; day night; morning evening; ally rival enemy;
 allied rival; friend enemy; confirm deny; confirmed denied; admit deny; approve reject; approved rejected; hire fire;
 love hate; join leave; joined left; arrive depart leave; enter leave exit; borrow lend; borrower lender;

@@ -125,14 +125,14 @@ class Model:
         try:
             time.sleep(self._seconds)
             yield "It is long."
-            yield QuoteAnswerer(1).draft(found)
+            yield QuoteAnswerer(1).quote(found)
         finally:
             with self._lock:
                 self._now -= 1
 
 
 def guarded(model: Model, folder: Path, wait: float = 30, **values: int) -> Any:
-    return Limits(LimitSettings(**values), folder, wait=wait).answering(model.stream, QuoteAnswerer(3).draft, 100)
+    return Limits(LimitSettings(**values), folder, wait=wait).answering(model.stream, QuoteAnswerer(3).quote, 100, "m")
 
 
 def test_no_more_answers_are_written_at_once_than_allowed_and_all_get_theirs(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def open_limited(open_at: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         library = open_at(**model, answer={"max_tokens": 100})
         library.sync()
         kept = Limits(LimitSettings(**limits), tmp_path)
-        answering = kept.answering(library._answerer.stream, QuoteAnswerer(3).draft, 100)
+        answering = kept.answering(library._answerer.stream, QuoteAnswerer(3).quote, 100, "m")
         library._engine._answerer = answering
         return library
 
