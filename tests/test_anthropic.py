@@ -32,7 +32,7 @@ from tests.anthropic_provider import (
 from tests.provider import Provider, Scripted, serving
 
 KEY = "sk-ant-test-5f2a9c71"
-LIMITS = AnswerSettings(timeout=5, first_token_timeout=0.7, stall_timeout=0.7)
+LIMITS = AnswerSettings(timeout=15, first_token_timeout=2, stall_timeout=2)
 QUESTION = "How long is the bridge at Ostvik?"
 BRIDGE = "The bridge at Ostvik was opened in 1931. It is 412 metres long. It carries 90 lorries an hour."
 TEXT = f"[1] Bridges\n{BRIDGE}\nQuestion: {QUESTION}"

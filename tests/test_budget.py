@@ -23,7 +23,7 @@ from tests.provider import Provider, Scripted, error, serving, words
 from tests.summary import SUMMARY
 from tests.test_generate import internal
 
-LIMITS = AnswerSettings(timeout=10, first_token_timeout=0.3, stall_timeout=0.3)
+LIMITS = AnswerSettings(timeout=20, first_token_timeout=2, stall_timeout=2)
 SECRET = "Ninety lorries an hour cross it"
 FOUND = (hit("It is 412 metres long. It was opened in 1931.", "a.md"), internal(hit(f"{SECRET}.", "b.md")))
 QUESTION = "How long is it?"
