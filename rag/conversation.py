@@ -76,7 +76,10 @@ def keeps_to(rewritten: str, question: str, history: Sequence[Exchange]) -> bool
     text = " ".join(rewritten.split())
     if not any(map(str.isalnum, text)) or len(text) > _LONGEST or "\n" in rewritten.strip():
         return False
-    said = " ".join([question, *(part for exchange in history for part in exchange)])
+    told = " ".join(part for exchange in history for part in exchange)
+    if not (set(question_terms(text)) - set(index_terms(question))) & set(index_terms(told)):
+        return False  # it says no more than the question did
+    said = f"{question} {told}"
     known = set(index_terms(said))
     numbers = facts(question).numbers
     if any(not set(index_terms(name)) <= known for name in names(text)):

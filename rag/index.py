@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rag.errors import StoreError
@@ -124,9 +125,10 @@ class VectorIndex:
 
     def _sweep(self) -> None:
         """Drop the folders that the ledger does not point to: only outside a transaction that could still fail."""
-        for folder in self._root.iterdir() if self._root.is_dir() else ():
-            if folder.name != self._name:
-                shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # such as too many open files: what stays now is dropped the next time
+            for folder in self._root.iterdir():
+                if folder.name != self._name:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _open(self) -> ChromaIndex:
         if self._chroma is None:

@@ -121,6 +121,7 @@ def test_a_model_may_write_the_question_in_words_of_the_conversation() -> None:
         None,
         "",
         "It cost 40 million dollars.",
+        "The answer is: How much did it cost?",
         "How much did the deal with Adobe cost?",
         "How much did the deal cost in 2024?",
         "Sure! Here is the question:\nHow much did it cost?",
