@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from rag.errors import UsageError
 
@@ -25,6 +25,12 @@ def _from_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _from_commas(value: Any) -> Any:
+    """Read a list that stands in an environment variable."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_from_commas)]
 Options = Annotated[dict[str, Any], BeforeValidator(_from_json)]
 
 
@@ -90,8 +96,25 @@ class LimitSettings(_Section):
     """What readers may take in all; 0 is no limit. Tokens are those of prompts and replies, the day is that of UTC."""
 
     questions_per_minute: int = Field(default=20, ge=0, description="of one reader of the page")
-    answers_at_once: int = Field(default=32, ge=1, le=1000, description="by models; others wait for a place")
+    answers_at_once: int = Field(default=64, ge=1, le=1000, description="by models; others wait for a place")
     tokens_per_day: int = Field(default=0, ge=0, description="of models, for all readers; then quotes answer")
+
+
+class PageSettings(_Section):
+    """What readers of the page may do, and who may read it.
+
+    `password` is needed where the page is served beyond this machine. `hosts` are names it is reached by there.
+    `evaluations` is the folder whose evaluations the page shows.
+    """
+
+    uploads: bool = True
+    add_urls: bool = True
+    remove: bool = True
+    upload_megabytes: int = Field(default=20, ge=1, le=200, description="of one file")
+    keep_days: int = Field(default=30, ge=1, le=3650, description="a conversation, after its last question")
+    password: SecretStr | None = Field(default=None, min_length=8)
+    hosts: Names = ()
+    evaluations: Path = Path("evaluations")
 
 
 class ModelSettings(_Section):
@@ -129,6 +152,7 @@ class Settings(_Section):
     retrieval: RetrievalSettings = RetrievalSettings()
     reranker: RerankerSettings = RerankerSettings()
     quotes: QuoteSettings = QuoteSettings()
+    page: PageSettings = PageSettings()
 
 
 def variables() -> dict[str, tuple[str, ...]]:

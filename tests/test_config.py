@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from rag.config import FILE_NAME, PREFIX, ModelSettings, Settings, load_settings, variables
 from rag.errors import UsageError
@@ -56,6 +57,14 @@ def test_every_variable_reaches_its_setting(tmp_path: Path) -> None:
         "FOOTNOTE_RETRIEVAL_CANDIDATES": "10",
         "FOOTNOTE_RETRIEVAL_LEXICAL_WEIGHT": "0.25",
         "FOOTNOTE_QUOTES_MAX_SENTENCES": "1",
+        "FOOTNOTE_PAGE_UPLOADS": "False",
+        "FOOTNOTE_PAGE_ADD_URLS": "False",
+        "FOOTNOTE_PAGE_REMOVE": "False",
+        "FOOTNOTE_PAGE_UPLOAD_MEGABYTES": "3",
+        "FOOTNOTE_PAGE_KEEP_DAYS": "7",
+        "FOOTNOTE_PAGE_PASSWORD": "correct horse",
+        "FOOTNOTE_PAGE_HOSTS": "footnote.example,notes.example",
+        "FOOTNOTE_PAGE_EVALUATIONS": "measured",
         "FOOTNOTE_EMBEDDER_USE": "maker.Embedding",
         "FOOTNOTE_EMBEDDER_OPTIONS": '{"a": 1}',
         "FOOTNOTE_EMBEDDER_IN_HOUSE": "True",
@@ -68,6 +77,11 @@ def test_every_variable_reaches_its_setting(tmp_path: Path) -> None:
     settings = load_settings(values, tmp_path).model_dump()
     for name, (*section, key) in variables().items():
         found = settings[section[0]][key] if section else settings[key]
+        if isinstance(found, SecretStr):
+            assert values[name] not in repr(found)
+            found = found.get_secret_value()
+        if isinstance(found, tuple):
+            found = ",".join(found)
         assert (json.dumps(found) if isinstance(found, dict) else str(found)) == values[name]
 
 

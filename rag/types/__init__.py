@@ -28,6 +28,7 @@ from rag.types.answers import (
     evidence_dicts,
 )
 from rag.types.library import (
+    ALL_ARTICLES,
     Article,
     Block,
     BlockKind,
@@ -37,6 +38,7 @@ from rag.types.library import (
     Passage,
     PassageVectors,
     Progress,
+    Scope,
     Source,
     Span,
     StoredPassage,
@@ -47,6 +49,7 @@ from rag.types.library import (
 )
 
 __all__ = [
+    "ALL_ARTICLES",
     "QUOTES",
     "Answer",
     "AnswerSentence",
@@ -72,6 +75,7 @@ __all__ = [
     "Passage",
     "PassageVectors",
     "Progress",
+    "Scope",
     "Source",
     "Span",
     "Status",

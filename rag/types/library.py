@@ -29,6 +29,19 @@ class Span(NamedTuple):
     end: int
 
 
+class Scope(NamedTuple):
+    """Which articles a question is asked of: those with these ids, or all where there are none.
+
+    With `as_of`, an ISO date, only those published on that day or before it; what has no date is left out then.
+    """
+
+    articles: tuple[str, ...] = ()
+    as_of: str | None = None
+
+
+ALL_ARTICLES = Scope()
+
+
 class Block(NamedTuple):
     """A paragraph, heading, list item or table row; only `text` blocks can be quoted as evidence."""
 
