@@ -1,157 +1,154 @@
-"""Owns one reader's conversation: asking, streaming, stopping, and what a click in it opens."""
+"""Owns asking on the page: from a question and how it is asked to a turn that is kept, and what is seen meanwhile."""
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rag import Footnote
 from rag.errors import FootnoteError, ProviderError
-from rag.types import Answer, Citation, Source, Span
-from ui.evidence import WELCOME, article_html, gone_html, sources_html
-from ui.library import articles_html
-from ui.render import answer_html, draft_html, error_html
+from rag.types import Answer
+from ui.conversations import Conversations
+from ui.turn_view import draft_html, notice_html, refused_html, turn_html
+from ui.turns import SEARCH, Asked, Reply, Turn
 
 _REDRAW = 0.05  # seconds between two pictures of a reply that streams in, while few are being written
 _READERS = 4  # from so many on they are drawn less often, or drawing would slow down all
-_LINK = re.compile(
-    r"#(?P<kind>cite|evidence|sources|article|articles)(?:-(?P<first>[0-9a-f]{1,64})(?:-(?P<n>\d{1,4}))?)?"
-)
+_BUSY = "Too many answers are being written at the moment. Ask again in a few seconds."
+_WRONG = "Something went wrong. Ask again; the log of the server says more."
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A question and what came of it: an answer, or why there is none."""
-
-    question: str
-    answer: Answer | None
-    error: str | None = None
-
-
 class View(NamedTuple):
-    """What the page shows: finished turns, the one being answered, the side panel. None leaves a part as it is."""
+    """A turn as it is to be shown now; `done` where it will not change any more."""
 
-    history: str | None
-    live: str
-    side: str | None
-    turns: tuple[Turn, ...]
-    busy: bool
+    html: str
+    done: bool
 
 
 class Chat:
-    """The conversations of all readers of one library; each reader's turns are kept by the page."""
+    """Asks for all readers of one library; each sees and stops only what is theirs."""
 
-    def __init__(self, library: Footnote) -> None:
+    def __init__(self, library: Footnote, conversations: Conversations, seats: int) -> None:
         self._library = library
-        self._stops: dict[str, threading.Event] = {}
+        self._conversations = conversations
+        self._seats = threading.Semaphore(seats)
+        self._stops: dict[tuple[str, str], threading.Event] = {}
 
-    def ask(self, question: str, turns: tuple[Turn, ...], session: str) -> Iterator[View]:
-        """Answer a question, yielding a view whenever there is more to see."""
-        question = question.strip()
-        if not question:
+    def ask(
+        self, session: str, conversation: str, question: str, asked: Asked, number: int | None = None
+    ) -> Iterator[View]:
+        """Answer a question, yielding a view whenever there is more to see; the turn is kept before the last.
+
+        With a `number`, the turn of that number is asked anew, and it takes the place of that one and all after it.
+        """
+        before = self._conversations.turns(session, conversation)
+        if number is not None:
+            before = before[: number - 1]
+        place = len(before) + 1
+        if not self._seats.acquire(blocking=False):
+            yield View(refused_html(question, place, _BUSY), done=True)
             return
-        stop = self._stops[session] = threading.Event()
         try:
-            yield View(None, draft_html(question, "", self._library.model), None, turns, busy=True)
-            turn = None
-            text, drawn = "", 0.0
-            try:
-                for part in self._library.stream(question, stop.is_set, said(turns), session):
-                    if isinstance(part, Answer):
-                        turn = Turn(question, part)
-                        continue
-                    text += part
-                    if time.monotonic() - drawn >= _REDRAW * max(1, len(self._stops) / _READERS):
-                        drawn = time.monotonic()
-                        yield View(None, draft_html(question, text, self._library.model), None, turns, busy=True)
-            except ProviderError as error:
-                turn = Turn(question, error.answer, str(error))
-            except FootnoteError as error:
-                turn = Turn(question, None, str(error))
-            except Exception:
-                _log.exception("a question could not be answered")
-                turn = Turn(question, None, "Something went wrong. Ask again; the log of the server says more.")
-            turns = (*turns, turn) if turn else turns
-            side = sources_html(turn.answer, len(turns)) if turn and turn.answer else WELCOME
-            yield View(history_html(turns), "", side, turns, busy=False)
+            with self._stoppable(session, conversation) as stop:
+                turn = yield from self._asked(question, asked, before, stop, session)
+            yield View(self._keep(session, conversation, turn, place, anew=number is not None), done=True)
         finally:
-            if self._stops.get(session) is stop:
-                del self._stops[session]
+            self._seats.release()
 
-    def stop(self, session: str) -> None:
-        """End the answer that is being written for a session; what came of it is checked and kept."""
-        if event := self._stops.get(session):
+    def stop(self, session: str, conversation: str) -> None:
+        """End the answer that is being written in a conversation; what came of it is checked and kept."""
+        if event := self._stops.get((session, conversation)):
             event.set()
 
-    def open(self, link: str, turns: tuple[Turn, ...]) -> str | None:
-        """Return the side panel that a link of the page leads to; None where it leads nowhere."""
-        match = _LINK.fullmatch(link)
-        if not match:
-            return None
-        kind, first, n = match["kind"], match["first"], match["n"]
-        if kind == "articles":
-            return articles_html(self._library.sources())
-        if kind == "article":
-            return self._article(first or "")
-        turn = int(first) if first and first.isdigit() and len(first) < 7 else 0
-        answer = turns[turn - 1].answer if 1 <= turn <= len(turns) else None
-        if answer is None:
-            return None
-        if kind == "sources":
-            return sources_html(answer, turn)
-        return self._cited(answer, turn, int(n or 0)) if kind == "cite" else self._evidence(answer, turn, int(n or 0))
+    @contextmanager
+    def _stoppable(self, session: str, conversation: str) -> Iterator[threading.Event]:
+        stop = self._stops[session, conversation] = threading.Event()
+        try:
+            yield stop
+        finally:
+            if self._stops.get((session, conversation)) is stop:
+                del self._stops[session, conversation]
 
-    def _cited(self, answer: Answer, turn: int, n: int) -> str | None:
-        if not 1 <= n <= len(answer.citations):
-            return None
-        citation: Citation = answer.citations[n - 1]
-        span = Span(citation.start, citation.end)
-        label = f"Footnote {n}" if citation.page is None else f"Footnote {n} · page {citation.page}"
-        return self._opened(citation.source, span, citation.quote, label, turn)
+    def _asked(
+        self, question: str, asked: Asked, before: Sequence[Turn], stop: threading.Event, session: str
+    ) -> Generator[View, None, Turn]:
+        """Yield drafts and return the turn."""
+        names = asked.models if asked.mode == "compare" else ("",)
+        texts, replies = [""] * len(names), [Reply(None, _WRONG)] * len(names)
+        yield View(
+            draft_html(question, len(before) + 1, list(zip(names, texts, strict=True)), self._model(asked)), False
+        )
+        drawn = 0.0
+        try:
+            for k, part in self._parts(question, asked, before, stop, session):
+                if isinstance(part, str):
+                    texts[k] += part
+                    if time.monotonic() - drawn < _REDRAW * max(1, len(self._stops) / _READERS):
+                        continue
+                    drawn = time.monotonic()
+                    drafts = list(zip(names, texts, strict=True))
+                    yield View(draft_html(question, len(before) + 1, drafts, self._model(asked)), False)
+                else:
+                    replies[k] = part
+        except FootnoteError as error:
+            replies = [Reply(error.answer if isinstance(error, ProviderError) else None, str(error))]
+        except Exception:
+            _log.exception("a question could not be answered")
+            replies = [Reply(None, _WRONG)]
+        return Turn(question, tuple(replies), asked, datetime.now(UTC).isoformat(timespec="seconds"))
 
-    def _evidence(self, answer: Answer, turn: int, n: int) -> str | None:
-        if not 1 <= n <= len(answer.evidence.hits):
-            return None
-        hit = answer.evidence.hits[n - 1]
-        span = Span(hit.passage.start, hit.passage.end)
-        return self._opened(hit.source, span, hit.passage.text, "Found, not cited", turn)
+    def _parts(
+        self, question: str, asked: Asked, before: Sequence[Turn], stop: threading.Event, session: str
+    ) -> Iterator[tuple[int, str | Reply]]:
+        library, history = self._library, said(before)
+        if asked.mode == "search":
+            began = time.perf_counter()
+            evidence = library.search(question, scope=asked.scope)
+            took = {"total_ms": (time.perf_counter() - began) * 1000}
+            yield 0, Reply(Answer(question, "not_found", "", (), (), evidence, SEARCH, timings=took))
+        elif asked.mode == "compare":
+            compared = library.compare(question, asked.models, stop.is_set, history, session, scope=asked.scope)
+            for k, part in compared:
+                yield k, part if isinstance(part, str) else _reply(part)
+        else:
+            answered = library.stream(question, stop.is_set, history, session, scope=asked.scope, models=asked.models)
+            for part in answered:
+                yield 0, part if isinstance(part, str) else _reply(part)
 
-    def _opened(self, source: Source, span: Span, words: str, label: str, turn: int) -> str:
-        article = self._library.article(source.article_id)
-        if article is None:
-            return gone_html(source, words)
-        return article_html(article, source, span, label, f"#sources-{turn}")
+    def _keep(self, session: str, conversation: str, turn: Turn, number: int, *, anew: bool) -> str:
+        """Keep a turn that has an answer, and return how it looks."""
+        if not any(reply.answer for reply in turn.replies):
+            return refused_html(turn.question, number, turn.replies[0].error or _WRONG)
+        try:
+            if anew:
+                self._conversations.replace(session, conversation, number, turn)
+            else:
+                self._conversations.append(session, conversation, turn)
+        except FootnoteError as error:
+            return turn_html(turn, number, conversation) + notice_html(f"This answer is not kept. {error}")
+        return turn_html(turn, number, conversation)
 
-    def _article(self, identifier: str) -> str | None:
-        source = next((item for item in self._library.sources() if item.article_id == identifier), None)
-        article = self._library.article(identifier)
-        if source is None or article is None:
-            return None
-        return article_html(article, source, None, "Article", "#articles")
+    def _model(self, asked: Asked) -> str:
+        return asked.models[0] if asked.models else self._library.model
 
 
-def said(turns: tuple[Turn, ...]) -> list[dict[str, str]]:
+def _reply(part: Answer | ProviderError) -> Reply:
+    return Reply(part.answer, str(part)) if isinstance(part, ProviderError) else Reply(part)
+
+
+def said(turns: Sequence[Turn]) -> list[dict[str, str]]:
     """Return what was asked and answered so far, as messages, so that a follow-up can be understood."""
     messages: list[dict[str, str]] = []
     for turn in turns:
-        messages.append({"role": "user", "content": turn.answer.standalone_question if turn.answer else turn.question})
-        if turn.answer and turn.answer.text:
-            messages.append({"role": "assistant", "content": turn.answer.text})
+        answer = next((reply.answer for reply in turn.replies if reply.answer), None)
+        messages.append({"role": "user", "content": answer.standalone_question if answer else turn.question})
+        if answer and answer.text:
+            messages.append({"role": "assistant", "content": answer.text})
     return messages
-
-
-def history_html(turns: tuple[Turn, ...]) -> str:
-    """Return the finished turns of a conversation."""
-    return "".join(
-        answer_html(turn.question, turn.answer, number, turn.error)
-        if turn.answer
-        else error_html(turn.question, turn.error or "")
-        for number, turn in enumerate(turns, start=1)
-    )

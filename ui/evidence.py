@@ -16,10 +16,10 @@ WELCOME = (
 )
 
 
-def sources_html(answer: Answer, turn: int) -> str:
+def sources_html(answer: Answer, key: str) -> str:
     """Return the evidence of an answer, cited passages first."""
     cited = citations_of(answer)
-    cards = {n: _card(n, hit, cited.get(n, []), answer, turn) for n, hit in enumerate(answer.evidence.hits, start=1)}
+    cards = {n: _card(n, hit, cited.get(n, []), answer, key) for n, hit in enumerate(answer.evidence.hits, start=1)}
     order = sorted(cited, key=lambda n: cited[n][0])
     parts = ['<h2 tabindex="-1">Sources</h2>']
     if order:
@@ -31,7 +31,7 @@ def sources_html(answer: Answer, turn: int) -> str:
     return f'<div class="fn-panel">{"".join(parts)}</div>'
 
 
-def _card(n: int, hit: Hit, numbers: Sequence[int], answer: Answer, turn: int) -> str:
+def _card(n: int, hit: Hit, numbers: Sequence[int], answer: Answer, key: str) -> str:
     quotes = [citation for citation in answer.citations if citation.n in numbers]
     head = (
         f'<span class="fn-title">{escape_name(hit.source.title)}</span><span class="fn-meta">{about(hit.source)}</span>'
@@ -39,10 +39,10 @@ def _card(n: int, hit: Hit, numbers: Sequence[int], answer: Answer, turn: int) -
     if not quotes:
         text = escape(shortened(hit.passage.text, 220))
         return (
-            f'<li><a class="fn-card" href="#evidence-{turn}-{n}">{head}<span class="fn-excerpt">{text}</span></a></li>'
+            f'<li><a class="fn-card" href="#evidence-{key}-{n}">{head}<span class="fn-excerpt">{text}</span></a></li>'
         )
     lines = "".join(
-        f'<li><a class="fn-quote" href="#cite-{turn}-{item.n}"><span class="fn-n">{item.n}</span>'
+        f'<li><a class="fn-quote" href="#cite-{key}-{item.n}"><span class="fn-n">{item.n}</span>'
         f"<q>{escape(item.quote)}</q>{_page(item.page)}</a></li>"
         for item in quotes
     )

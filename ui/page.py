@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,129 +12,129 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
 
 import gradio as gr
 
-from rag import Footnote
-from rag.types import QUOTES
-from ui.chat import Chat, Turn, View
-from ui.evidence import WELCOME
-from ui.render import escape
+from rag.errors import FootnoteError
+from ui.acts import Act
+from ui.chat import Chat
+from ui.requests import Question, read
+from ui.turn_view import refused_html
 
 ASSETS = Path(__file__).parent / "assets"
-CONCURRENT_ANSWERS = 32
+_STYLES = ("tokens", "page", "turn", "articles", "evidence", "evaluations")
+HEAD = "".join(f'<link rel="stylesheet" href="/assets/{name}.css">' for name in _STYLES)
+HEAD += '<script type="module" src="/assets/page.js"></script>'
 _PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_ENDED = "Your session has ended. Load the page again."
+_WRONG = "Something went wrong. Load the page again; the log of the server says more."
+_ASKED = "(question) => [question, JSON.stringify(window.footnote.asked())]"
 
-# Asked of the sample articles; shown where the library holds an answer.
-_EXAMPLES = (
-    "Why did Samsung limit the use of AI chatbots by its staff?",
-    "How much of the work did Brackenfjord keep on its own model?",
-    "What do the terms of use say about training on a model's output?",
-    "Which outside models does Meta use, and for what?",
-)
+Session = Callable[[Mapping[str, str]], str | None]
+"""Returns the session of a request with these cookies; None where it has none of ours."""
+
+_log = logging.getLogger(__name__)
 
 
-def build_page(library: Footnote) -> gr.Blocks:
-    """Return the page of a library."""
-    chat = Chat(library)
-    examples = example_questions(library)
-    opened = itertools.count()
+def build_page(chat: Chat, acts: Mapping[str, Act], session_of: Session, frame: Mapping[str, str]) -> gr.Blocks:
+    """Return the page. `frame` holds the HTML of its fixed parts: header, intro, options, panes."""
     page: gr.Blocks = gr.Blocks(title="Footnote", analytics_enabled=False, fill_width=True)
     with page:
-        turns = gr.State(())
-        gr.HTML(_header(library), elem_id="fn-header", apply_default_css=False)
+        _part(frame["header"], "fn-header")
         with gr.Row(elem_id="fn-main"):
-            with gr.Column(elem_id="fn-chat", scale=3, min_width=0):
+            with gr.Column(elem_id="fn-left", scale=2, min_width=0):
+                _part(frame["left"], "fn-lists")
+            with gr.Column(elem_id="fn-chat", scale=5, min_width=0):
                 with gr.Column(elem_id="fn-scroll"):
-                    intro = gr.HTML(_intro(), elem_id="fn-intro", apply_default_css=False)
-                    with gr.Column(elem_id="fn-examples", visible=bool(examples)) as cards:
-                        buttons = [gr.Button(question, elem_classes="fn-example") for question in examples]
-                    history = gr.HTML("", elem_id="fn-history", apply_default_css=False)
-                    live = gr.HTML("", elem_id="fn-live", apply_default_css=False, js_on_load=_asset("live.js"))
-                box = gr.Textbox(
-                    placeholder="Ask your articles …",
-                    label="Question",
-                    show_label=False,
-                    container=False,
-                    max_lines=6,
-                    max_length=8000,
-                    submit_btn=True,
-                    autofocus=True,
-                    elem_id="fn-ask",
-                    html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
-                )
-            with gr.Column(elem_id="fn-side", scale=2, min_width=0):
-                side = gr.HTML(WELCOME, elem_id="fn-panel", apply_default_css=False, js_on_load=_asset("side.js"))
+                    _part(frame["intro"], "fn-intro")
+                    _part('<div class="fn-slot"></div>', "fn-history")
+                    live = _part("", "fn-live", _bridge("live"))
+                with gr.Column(elem_id="fn-asking"):
+                    _part(frame["options"], "fn-options")
+                    box = _question_box()
+            with gr.Column(elem_id="fn-side", scale=4, min_width=0):
+                _part(frame["side"], "fn-panel")
+        _part(frame["evaluations"], "fn-evaluations")
+        functions = [_server_function(name, act, session_of) for name, act in acts.items()]
+        bridge = gr.HTML(
+            "", elem_id="fn-bridge", apply_default_css=False, js_on_load=_bridge("acts"), server_functions=functions
+        )
+        asked = gr.Textbox(visible=False)
 
-        shown = [history, live, side, turns, box, intro, cards]
+        def answer(question: str, how: str, request: gr.Request) -> Iterator[list[Any]]:
+            yield from _answered(chat, question, how, session_of(request.cookies))
 
-        def answer(question: str, past: tuple[Turn, ...], request: gr.Request) -> Iterator[list[Any]]:
-            if not question.strip():  # a generator that yields nothing would blank the page
-                yield [gr.skip() for _ in shown]
-            for i, view in enumerate(chat.ask(question, past, request.session_hash or "")):
-                yield _updates(view, first=i == 0)
+        def again(event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
+            yield from _answered(chat, event.question, event.how, session_of(request.cookies))
 
-        def stop(request: gr.Request) -> None:
-            chat.stop(request.session_hash or "")
-
-        def follow(past: tuple[Turn, ...], event: gr.EventData) -> Any:
-            panel = chat.open(str(event.href), past)
-            # Numbered, so that the page notices even what it shows already, and scrolls to it again.
-            return gr.skip() if panel is None else f"{panel}<!-- {next(opened)} -->"
-
-        asking: dict[str, Any] = {**_PRIVATE, "concurrency_limit": CONCURRENT_ANSWERS, "concurrency_id": "answers"}
-        box.submit(answer, [box, turns], shown, **asking)
-        for button in buttons:
-            button.click(answer, [button, turns], shown, **asking)
-        box.stop(stop, None, None, queue=False, **_PRIVATE)
-        side.select(follow, turns, side, queue=False, **_PRIVATE)
-    page.queue(max_size=256, api_open=False)
+        box.submit(answer, [box, asked], [live, box], js=_ASKED, concurrency_limit=None, **_PRIVATE)
+        bridge.submit(again, None, [live, box], concurrency_limit=None, **_PRIVATE)
+        box.stop(None, None, None, js="() => window.footnote.stop()", **_PRIVATE)
+    page.queue(max_size=None, api_open=False)
     return page
 
 
-def _updates(view: View, first: bool) -> list[Any]:
-    """Return the update of each output of a question; unchanged parts are not sent again."""
-    box: Any = gr.skip()
-    if first:  # the question moves from the box into the conversation
-        box = gr.Textbox(value="", submit_btn=False, stop_btn=True)
-    elif not view.busy:
-        box = gr.Textbox(submit_btn=True, stop_btn=False)
-    return [
-        gr.skip() if view.history is None else view.history,
-        view.live,
-        gr.skip() if view.side is None else view.side,
-        gr.skip() if view.busy else view.turns,
-        box,
-        gr.HTML(visible=False) if first else gr.skip(),
-        gr.Column(visible=False) if first else gr.skip(),
-    ]
+def _part(html: str, name: str, script: str | None = None) -> gr.HTML:
+    return gr.HTML(html, elem_id=name, apply_default_css=False, js_on_load=script)
 
 
-def example_questions(library: Footnote) -> list[str]:
-    """Return questions that this library can answer: of the samples, else about its newest articles."""
-    asked = [question for question in _EXAMPLES if library.search(question, 3).sufficiency.sufficient]
-    if asked:
-        return asked
-    titled = [f"What is said about “{source.title}”?" for source in library.sources()[:12]]
-    return [question for question in titled if library.search(question, 3).sufficiency.sufficient][:3]
-
-
-def _header(library: Footnote) -> str:
-    count = len(library.sources())
-    if library.model == QUOTES:
-        model = '<span class="fn-model">quotes, no model</span>'
-    else:
-        model = f'<span class="fn-model on" title="Answers are written by this model">{escape(library.model)}</span>'
+def _bridge(name: str) -> str:
+    """Return the script that hands what gradio gives a component to the page's own script, now or when it has loaded."""
     return (
-        '<header><h1>Footnote<sup aria-hidden="true">1</sup></h1>'
-        "<p>Ask your articles; every sentence carries a footnote that you can open.</p>"
-        f'<nav><a class="fn-articles" href="#articles">{count} article{"s" * (count != 1)}</a>{model}</nav></header>'
+        f"(window.footnoteParts = window.footnoteParts || {{}}).{name} = "
+        "{ element, trigger, watch, server: typeof server === 'undefined' ? null : server };"
     )
 
 
-def _intro() -> str:
-    return (
-        '<div class="fn-intro"><h2>What do your articles say?</h2><p>Answers come with numbered footnotes. Open one to '
-        "read the article at the very words, and see which sentences the articles do not support.</p></div>"
+def _question_box() -> gr.Textbox:
+    return gr.Textbox(
+        placeholder="Ask your articles …",
+        label="Question",
+        show_label=False,
+        container=False,
+        max_lines=6,
+        max_length=8000,
+        submit_btn=True,
+        autofocus=True,
+        elem_id="fn-ask",
+        html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
     )
 
 
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
+def _answered(chat: Chat, question: Any, how: Any, session: str | None) -> Iterator[list[Any]]:
+    """Yield the updates of the live turn and of the question box."""
+    try:
+        if session is None:
+            raise FootnoteError(_ENDED)
+        if not isinstance(question, str) or not isinstance(how, str):
+            raise FootnoteError(_WRONG)
+        asked = read(Question, how)
+    except FootnoteError as error:
+        yield [refused_html(str(question), 0, str(error)), gr.skip()]
+        return
+    if not question.strip():  # a generator that yields nothing would blank the page
+        yield [gr.skip(), gr.skip()]
+        return
+    # The question moves from the box into the conversation.
+    box: Any = gr.Textbox(value="", submit_btn=False, stop_btn=True)
+    for view in chat.ask(session, asked.conversation, question.strip(), asked.asked, asked.number):
+        if view.done:
+            box = gr.Textbox(submit_btn=True, stop_btn=False)
+        yield [view.html, box]
+        box = gr.skip()
+
+
+def _server_function(name: str, act: Act, session_of: Session) -> Callable[..., dict[str, Any]]:
+    """Return an act as gradio calls it; what goes wrong is told in `error`, in words for readers."""
+
+    def function(data: Any, request: gr.Request) -> dict[str, Any]:
+        session = session_of(request.cookies)
+        if session is None:
+            return {"error": _ENDED}
+        try:
+            return act(data, session)
+        except FootnoteError as error:
+            return {"error": str(error)}
+        except Exception:
+            _log.exception("an act of the page failed")
+            return {"error": _WRONG}
+
+    function.__name__ = name
+    return function

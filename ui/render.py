@@ -46,81 +46,61 @@ def escape_name(text: str) -> str:
     return escape(printable(text))
 
 
-def question_html(question: str) -> str:
-    """Return a reader's question."""
-    return f'<h2 class="fn-question">{escape(question)}</h2>'
-
-
-def draft_html(question: str, text: str, model: str) -> str:
-    """Return a question and the part of its answer that has come; it is not checked, and nothing in it is a link."""
-    state = "Writing, not checked yet" if text else "Searching the articles"
-    body = f"<p>{escape(text)}</p>" if model == QUOTES else _markdown(text)
-    draft = f'<div class="fn-draft">{body}</div>' if text else ""
-    return (
-        f'<article class="fn-turn">{question_html(question)}{draft}'
-        f'<p class="fn-working"><span class="fn-pulse"></span>{state} …</p></article>'
-    )
-
-
-def answer_html(question: str, answer: Answer, turn: int, error: str | None = None) -> str:
-    """Return a question with its checked answer; chips are links `#cite-TURN-N`."""
-    parts = [question_html(question)]
-    if answer.standalone_question != answer.question:
-        asked = escape(answer.standalone_question)
-        parts.append(f'<p class="fn-standalone"><span>Understood as</span> {asked}</p>')
+def reply_html(answer: Answer, key: str, error: str | None = None) -> str:
+    """Return a checked answer, or why there is none; chips are links `#cite-KEY-N`."""
+    parts = []
     if error:
         parts.append(f'<p class="fn-error" role="alert"><strong>No answer.</strong> {escape(error)}</p>')
     if answer.status == "not_found":
         parts.append(f'<p class="fn-none">{escape(answer.text)}</p>')
     elif answer.sentences:
-        parts.append(f'<div class="fn-answer">{_body(answer, turn)}</div>')
+        parts.append(f'<div class="fn-answer">{_body(answer, key)}</div>')
     if answer.evidence.missing:
         missing = ", ".join(f"“{escape(part)}”" for part in answer.evidence.missing)
         parts.append(f'<p class="fn-missing"><strong>Not in the articles:</strong> {missing}</p>')
-    parts += [_disagreement(disagreement, turn) for disagreement in answer.disagreements]
+    parts += [_disagreement(disagreement, key) for disagreement in answer.disagreements]
     warnings = [warning for warning in answer.warnings if warning != error]
     parts += [f'<p class="fn-warning">{escape(warning)}</p>' for warning in warnings]
     if answer.sentences:
         parts.append(_checks(answer))
     elif answer.evidence.hits:
-        parts.append(_nearest(answer, turn))
-    parts.append(_foot(answer, turn))
-    return f'<article class="fn-turn" id="turn-{turn}">{"".join(parts)}</article>'
+        parts.append(_nearest(answer, key))
+    parts += [_foot(answer, key), _notes(answer, key)]
+    return "".join(parts)
 
 
-def error_html(question: str, message: str) -> str:
-    """Return a question that could not be asked, and why."""
-    alert = f'<p class="fn-error" role="alert">{escape(message)}</p>'
-    return f'<article class="fn-turn">{question_html(question)}{alert}</article>'
+def draft_text_html(text: str, model: str) -> str:
+    """Return the part of a reply that has come; it is not checked, and nothing in it is a link."""
+    return f"<p>{escape(text)}</p>" if model == QUOTES else _markdown(text)
 
 
-def chip_html(turn: int, n: int) -> str:
+def chip_html(key: str, n: int) -> str:
     """Return the link from a sentence to its citation."""
-    return f'<a class="cite" href="#cite-{turn}-{n}" aria-label="Footnote {n}">{n}</a>'
+    return f'<a class="cite" href="#cite-{key}-{n}" aria-label="Footnote {n}">{n}</a>'
 
 
 # ---------------------------------------------------------------- the text of an answer
 
 
-def _body(answer: Answer, turn: int) -> str:
+def _body(answer: Answer, key: str) -> str:
     if answer.model == QUOTES:
-        return "".join(f"<p>{_plain(answer, (sentence,), turn)}</p>" for sentence in answer.sentences)
-    rendered = _markdown_body(answer, turn)
+        return "".join(f"<p>{_plain(answer, (sentence,), key)}</p>" for sentence in answer.sentences)
+    rendered = _markdown_body(answer, key)
     if rendered is not None:
         return rendered
     first, last = answer.sentences[0].start, answer.sentences[-1].end
-    text = _plain(answer, answer.sentences, turn)
+    text = _plain(answer, answer.sentences, key)
     return f'<p class="fn-plain">{escape(answer.text[:first])}{text}{escape(answer.text[last:])}</p>'
 
 
-def _plain(answer: Answer, sentences: Sequence[AnswerSentence], turn: int) -> str:
+def _plain(answer: Answer, sentences: Sequence[AnswerSentence], key: str) -> str:
     """Return sentences and what stands between them as they are, chips in place of their marks."""
     parts, at = [], sentences[0].start
     for sentence in sentences:
         parts += [escape(answer.text[at : sentence.start]), f'<span class="fn-sentence {sentence.verdict}">']
         at = sentence.start
         for chip in sentence.chips:
-            parts += [escape(answer.text[at : chip.start].rstrip(" ")), chip_html(turn, chip.n)]
+            parts += [escape(answer.text[at : chip.start].rstrip(" ")), chip_html(key, chip.n)]
             at = chip.end
         parts.append(f"{escape(answer.text[at : sentence.end])}{_flag(sentence)}</span>")
         at = sentence.end
@@ -131,7 +111,7 @@ def _markdown(text: str) -> str:
     return nh3.clean(_MARKDOWN.render(text), tags=_TAGS, attributes={"ol": {"start"}})
 
 
-def _markdown_body(answer: Answer, turn: int) -> str | None:
+def _markdown_body(answer: Answer, key: str) -> str | None:
     """Return the answer's Markdown as HTML with chips and verdicts; None where anything would get lost in it."""
     sign = next((sign for sign in _STAND_INS if sign not in answer.text), None)
     if sign is None:
@@ -139,7 +119,7 @@ def _markdown_body(answer: Answer, turn: int) -> str | None:
     markup: list[str] = []
     text, at = "", 0
     for sentence in answer.sentences:
-        for start, end, tags, apart in _places(answer, sentence, turn):
+        for start, end, tags, apart in _places(answer, sentence, key):
             before = answer.text[at:start]
             text += (before.rstrip(" ") if end > start else before) + "\n\n" * apart
             if tags:
@@ -167,13 +147,13 @@ class _Place(NamedTuple):
     apart: bool = False
 
 
-def _places(answer: Answer, sentence: AnswerSentence, turn: int) -> list[_Place]:
+def _places(answer: Answer, sentence: AnswerSentence, key: str) -> list[_Place]:
     """Return what to put where in a sentence's Markdown, in order.
 
     Below a block of code, which would show it as text; in a table row before the last bar.
     """
     source = answer.text[sentence.start : sentence.end]
-    chips = [_Place(chip.start, chip.end, chip_html(turn, chip.n)) for chip in sentence.chips]
+    chips = [_Place(chip.start, chip.end, chip_html(key, chip.n)) for chip in sentence.chips]
     everything = "".join(chip.markup for chip in chips) + _flag(sentence)
     if is_code(source):
         start = chips[0].start if chips else sentence.end
@@ -189,12 +169,14 @@ def _places(answer: Answer, sentence: AnswerSentence, turn: int) -> list[_Place]
 
 
 def _flag(sentence: AnswerSentence) -> str:
-    """Return the words that mark a sentence which is not supported; nothing for one that is."""
-    if sentence.verdict == "supported":
-        return ""
+    """Return the button that tells the verdict on a sentence, and why."""
     sign, words = _VERDICTS[sentence.verdict]
-    reason = escape(" ".join(sentence.reasons))
-    return f'<span class="fn-verdict {sentence.verdict}" title="{reason}">{sign} {words}</span>'
+    reason = escape(" ".join(sentence.reasons) or "The words that it cites say it.")
+    shown = sign if sentence.verdict == "supported" else f"{sign} {words}"
+    return (
+        f'<button type="button" class="fn-verdict {sentence.verdict}" data-note="{reason}" '
+        f'aria-label="{words}: {reason}">{shown}</button>'
+    )
 
 
 # ---------------------------------------------------------------- what is said about it
@@ -216,15 +198,15 @@ def _checks(answer: Answer) -> str:
     return f'<details class="fn-check doubtful"><summary>{summary}</summary><ol>{items}</ol></details>'
 
 
-def _disagreement(disagreement: Disagreement, turn: int) -> str:
+def _disagreement(disagreement: Disagreement, key: str) -> str:
     """Return two statements that do not agree, side by side, each with its article and date, the newer one first."""
     both = sorted(disagreement, key=lambda citation: citation.source.published or "", reverse=True)
-    items = "".join(f"<li>{_statement(citation, turn)}</li>" for citation in both)
+    items = "".join(f"<li>{_statement(citation, key)}</li>" for citation in both)
     return f'<div class="fn-disagree"><h3>The articles do not agree</h3><ul>{items}</ul></div>'
 
 
-def _statement(citation: Citation, turn: int) -> str:
-    place = f"cite-{turn}-{citation.n}" if citation.n else f"evidence-{turn}-{citation.evidence_n}"
+def _statement(citation: Citation, key: str) -> str:
+    place = f"cite-{key}-{citation.n}" if citation.n else f"evidence-{key}-{citation.evidence_n}"
     published = escape(citation.source.published or "no date")
     return (
         f'<a class="fn-open" href="#{place}"><strong>{escape_name(citation.source.title)}</strong> '
@@ -241,21 +223,34 @@ def _bare(sentence: AnswerSentence) -> str:
     return text + sentence.text[at:]
 
 
-def _nearest(answer: Answer, turn: int) -> str:
+def _nearest(answer: Answer, key: str) -> str:
+    return f'<div class="fn-nearest"><h3>Nearest passages</h3>{_passages(answer, key, 3)}</div>'
+
+
+def passages_html(answer: Answer, key: str) -> str:
+    """Return all that was found for a question, best first, each a link `#evidence-KEY-N`."""
+    hits = len(answer.evidence.hits)
+    if not hits:
+        return '<p class="fn-none">No passage was found.</p>'
+    doubt = "" if answer.evidence.sufficiency.sufficient else " They do not seem to answer the question."
+    said = f"{hits} passage{'s' * (hits != 1)} found, best first.{doubt}"
+    return f'<div class="fn-nearest"><p class="fn-foot">{said}</p>{_passages(answer, key, hits)}</div>'
+
+
+def _passages(answer: Answer, key: str, most: int) -> str:
     items = "".join(
-        f'<li><a class="fn-open" href="#evidence-{turn}-{n}"><strong>{escape_name(hit.source.title)}</strong> '
-        f"{escape(shortened(hit.passage.text, 160))}</a></li>"
-        for n, hit in enumerate(answer.evidence.hits[:3], start=1)
+        f'<li><a class="fn-open" href="#evidence-{key}-{n}"><strong>{escape_name(hit.source.title)}</strong> '
+        f'<span class="fn-meta">{escape_name(hit.source.published or "no date")}</span> '
+        f"{escape(shortened(hit.passage.text, 160 if most <= 3 else 320))}</a></li>"
+        for n, hit in enumerate(answer.evidence.hits[:most], start=1)
     )
-    return f'<div class="fn-nearest"><h3>Nearest passages</h3><ul>{items}</ul></div>'
+    return f"<ul>{items}</ul>"
 
 
-def _foot(answer: Answer, turn: int) -> str:
+def _foot(answer: Answer, key: str) -> str:
     hits = len(answer.evidence.hits)
     notes = len(answer.citations)
-    facts = (
-        [f'<a class="fn-sources" href="#sources-{turn}">{hits} passage{"s" * (hits != 1)} found</a>'] if hits else []
-    )
+    facts = [f'<a class="fn-sources" href="#sources-{key}">{hits} passage{"s" * (hits != 1)} found</a>'] if hits else []
     facts.append(f"{notes} footnote{'s' * (notes != 1)}")
     facts.append("quotes, no model" if answer.model == QUOTES else escape(answer.model))
     if "total_ms" in answer.timings:
@@ -271,6 +266,21 @@ def _foot(answer: Answer, turn: int) -> str:
     if answer.dropped_marks:
         facts.append(f"invented marks removed: {answer.dropped_marks}")
     return f'<p class="fn-foot">{" · ".join(facts)}</p>'
+
+
+def _notes(answer: Answer, key: str) -> str:
+    """Return what a chip shows to who points at it: the whole quote, and where it stands."""
+    notes = "".join(
+        f'<div id="note-{key}-{item.n}"><q>{escape(item.quote)}</q><strong>{escape_name(item.source.title)}</strong>'
+        f"<span>{escape_name(place(item.source.published, item.page))}</span></div>"
+        for item in answer.citations
+    )
+    return f'<div class="fn-notes" hidden>{notes}</div>' if notes else ""
+
+
+def place(published: str | None, page: int | None) -> str:
+    """Return when an article was published, and the page in it, in one line."""
+    return " · ".join([published or "no date", *([] if page is None else [f"page {page}"])])
 
 
 def shortened(text: str, most: int = 120) -> str:

@@ -1,0 +1,253 @@
+// The conversation: asking, what streams in, what is kept, and what can be done with a turn.
+let footnote;
+let parts;
+let scroll;
+let history;
+let announcer;
+let conversation = null;
+let anew = null; // the number of the turn that the next question takes the place of
+let going = false;
+let follow = true; // until the reader takes over
+
+const turns = () => [...history.querySelectorAll('.fn-turn')];
+const checked = (name) => document.querySelector(`input[name="${name}"]:checked`);
+
+/** Return how the next question is asked, for `Question` of ui/requests.py. */
+function how() {
+  const mode = checked('mode')?.value || 'answer';
+  const picked = document.getElementById('fn-model')?.value || '';
+  const compared = [...document.querySelectorAll('input[name="compared"]:checked')].map((box) => box.value);
+  return {
+    conversation,
+    number: anew,
+    mode,
+    models: mode === 'compare' ? compared : mode === 'answer' && picked ? [picked] : [],
+    articles: footnote.chosen,
+    as_of: document.getElementById('fn-as-of').value,
+  };
+}
+
+function began() {
+  going = true;
+  follow = true;
+  document.getElementById('fn-intro').hidden = true;
+  turns().filter((turn) => turn.matches('.fn-refused') || (anew && Number(turn.dataset.turn) >= anew)).forEach((turn) => turn.remove());
+  announcer.textContent = 'Searching the articles';
+  anew = null;
+}
+
+export function ask(question, number = null) {
+  if (going) {
+    footnote.say('An answer is being written. Stop it, or wait for its end.');
+    return;
+  }
+  anew = number;
+  const data = { question, how: JSON.stringify(how()) };
+  began();
+  parts.acts.trigger('submit', data);
+}
+
+function streamed() {
+  const live = parts.live.element;
+  const turn = live.querySelector('.fn-turn');
+  if (!turn) return;
+  if (!turn.matches('.fn-going')) finished(live, turn);
+  requestAnimationFrame(() => {
+    if (follow && live.querySelector('.fn-turn')) scroll.scrollTop = scroll.scrollHeight;
+  });
+}
+
+function finished(live, turn) {
+  going = false;
+  const kept = !turn.matches('.fn-refused');
+  const slot = live.querySelector('.fn-turn').parentElement;
+  history.append(...slot.childNodes);
+  const said = turn.querySelector('.fn-answer, .fn-none, .fn-error, .fn-nearest');
+  const check = turn.querySelector('.fn-check.supported, .fn-check summary');
+  announcer.textContent = [said, check].filter(Boolean).map((part) => part.textContent).join(' ');
+  requestAnimationFrame(() => {
+    const above = turn.getBoundingClientRect().top - scroll.getBoundingClientRect().top;
+    if (follow) scroll.scrollTop += above - 12; // an answer is read from its beginning
+    follow = true;
+  });
+  if (!kept) return;
+  address();
+  document.dispatchEvent(new CustomEvent('footnote:turn', { detail: { number: turn.dataset.turn } }));
+}
+
+/** Let the address lead back to this conversation. */
+function address(hash = '') {
+  const query = turns().some((turn) => !turn.matches('.fn-refused')) ? `?c=${conversation}` : location.pathname;
+  window.history.replaceState(null, '', query + hash);
+}
+
+export async function open(wanted, hash = '') {
+  const begun = await footnote.act('start', { conversation: wanted });
+  if (!begun) return;
+  conversation = begun.conversation;
+  anew = null;
+  history.innerHTML = begun.history;
+  parts.live.element.querySelectorAll('.fn-turn').forEach((turn) => turn.remove());
+  const any = turns().length > 0;
+  document.getElementById('fn-intro').hidden = any;
+  if (begun.gone) footnote.say('That conversation is not here: it was deleted, has expired, or belongs to another browser.', { bad: true });
+  document.dispatchEvent(new CustomEvent('footnote:opened', { detail: begun }));
+  address(hash);
+  if (any && !hash) scroll.scrollTop = scroll.scrollHeight;
+}
+
+async function copy(key) {
+  const answer = await fetch(`/saved/${conversation}/${key}.clip`);
+  if (!answer.ok) {
+    footnote.say('This answer cannot be copied. Load the page again.', { bad: true });
+    return;
+  }
+  const { text, html } = await answer.json();
+  try {
+    const kinds = { 'text/plain': new Blob([text], { type: 'text/plain' }), 'text/html': new Blob([html], { type: 'text/html' }) };
+    await navigator.clipboard.write([new ClipboardItem(kinds)]);
+  } catch {
+    await navigator.clipboard.writeText(text);
+  }
+  footnote.say('Copied, with its references.');
+}
+
+async function link(hash) {
+  await navigator.clipboard.writeText(`${location.origin}/?c=${conversation}${hash}`);
+  footnote.say('Link copied. It opens in this browser.');
+}
+
+function edit(turn) {
+  const heading = turn.querySelector('.fn-question');
+  const form = document.createElement('form');
+  form.className = 'fn-edit';
+  const box = document.createElement('textarea');
+  box.value = heading.textContent;
+  box.setAttribute('aria-label', 'Question');
+  box.maxLength = 8000;
+  const buttons = document.createElement('p');
+  for (const [kind, words] of [['submit', 'Ask'], ['reset', 'Cancel']]) {
+    const button = document.createElement('button');
+    button.type = kind;
+    button.className = 'fn-button';
+    button.textContent = words;
+    buttons.append(button);
+  }
+  form.append(box, buttons);
+  const close = () => {
+    form.replaceWith(heading);
+    turn.querySelector('[data-do="edit"]').focus();
+  };
+  form.addEventListener('reset', close);
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const question = box.value.trim();
+    if (question) ask(question, Number(turn.dataset.turn));
+  });
+  box.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') close();
+    if (event.key === 'Enter' && !event.shiftKey) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  heading.replaceWith(form);
+  box.focus();
+}
+
+async function judge(button, good, reason = '') {
+  const reply = button.closest('.fn-reply');
+  const kept = await footnote.act('feedback', { conversation, key: reply.dataset.key, good, reason });
+  if (!kept) return;
+  reply.querySelectorAll('[data-do="feedback"]').forEach((thumb) => {
+    thumb.setAttribute('aria-pressed', String(good !== null && thumb.dataset.good === String(Number(good))));
+  });
+  const form = reply.querySelector('.fn-reason');
+  form.hidden = good === null;
+  return form;
+}
+
+async function thumb(button) {
+  const pressed = button.getAttribute('aria-pressed') === 'true';
+  const form = await judge(button, pressed ? null : button.dataset.good === '1');
+  if (form && !pressed) form.querySelector('input').focus();
+  if (form) footnote.say(pressed ? 'Taken back.' : 'Kept as a case for evaluation. Say why, if you like.');
+}
+
+const DEEDS = {
+  ask: (button) => ask(button.dataset.question),
+  retry: (button) => ask(button.closest('.fn-turn').querySelector('.fn-question').textContent, Number(button.dataset.turn)),
+  edit: (button) => edit(button.closest('.fn-turn')),
+  link: (button) => link(`#turn-${button.dataset.turn}`),
+  copy: (button) => copy(button.dataset.key),
+  feedback: thumb,
+};
+
+export async function init(shared, given) {
+  footnote = shared;
+  parts = given;
+  scroll = document.getElementById('fn-scroll');
+  history = document.querySelector('#fn-history .fn-slot');
+  scroll.setAttribute('role', 'region');
+  scroll.setAttribute('aria-label', 'Conversation');
+  scroll.tabIndex = 0;
+  announcer = document.createElement('p');
+  announcer.className = 'fn-sr';
+  announcer.setAttribute('role', 'status');
+  scroll.after(announcer);
+
+  footnote.asked = () => {
+    const asked = how();
+    if (document.querySelector('#fn-ask textarea').value.trim()) began();
+    return asked;
+  };
+  footnote.stop = () => footnote.act('stop', { conversation });
+  footnote.ask = ask;
+  footnote.open = open;
+  footnote.current = () => conversation;
+  parts.live.watch('value', streamed);
+
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest && event.target.closest('button[data-do]');
+    const deed = button && DEEDS[button.dataset.do];
+    if (deed) deed(button);
+  });
+  document.addEventListener('submit', (event) => {
+    if (!event.target.matches('.fn-reason')) return;
+    event.preventDefault();
+    const good = event.target.closest('.fn-reply').querySelector('[data-do="feedback"][aria-pressed="true"]');
+    if (good) judge(good, good.dataset.good === '1', event.target.reason.value).then((kept) => kept && footnote.say('Thank you: kept.'));
+  });
+
+  // Followed until the reader takes over; what scrolls is not asked, since we scroll ourselves.
+  const takeOver = (event) => {
+    if (!(event.deltaY > 0)) follow = false;
+  };
+  for (const kind of ['wheel', 'touchmove', 'pointerdown', 'keydown']) scroll.addEventListener(kind, takeOver, { passive: true });
+  scroll.addEventListener('scroll', () => {
+    if (scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 20) follow = true;
+  });
+
+  // The buttons of the question box come and go, and bring no name for who cannot see them.
+  const asking = document.getElementById('fn-asking');
+  const nameButtons = () => {
+    asking.querySelectorAll('.submit-button').forEach((button) => button.setAttribute('aria-label', 'Ask'));
+    asking.querySelectorAll('.stop-button').forEach((button) => button.setAttribute('aria-label', 'Stop the answer'));
+  };
+  new MutationObserver(nameButtons).observe(asking, { childList: true, subtree: true });
+  nameButtons();
+
+  const query = new URLSearchParams(location.search);
+  const { hash } = location;
+  await open(query.get('c'), hash);
+  if (query.get('q')) prefill(query.get('q'));
+  if (hash.startsWith('#turn-')) document.getElementById(hash.slice(1))?.scrollIntoView();
+}
+
+/** Put a question into the box: asking it is the reader's. */
+function prefill(question) {
+  const box = document.querySelector('#fn-ask textarea');
+  box.value = question.slice(0, 8000);
+  box.dispatchEvent(new Event('input', { bubbles: true }));
+  box.focus();
+}
