@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
@@ -17,9 +17,9 @@ from rag.budget import Budget
 from rag.disagreement import disagreements
 from rag.errors import InputError, ProviderError
 from rag.nodes import to_node
-from rag.prompts import NOT_FOUND, refuses
+from rag.prompts import NOT_FOUND, refuses, searched_text
 from rag.text import clean
-from rag.types import Answer, AnswerSentence, Citation, Draft, Evidence, Exchange, Status
+from rag.types import ALL_ARTICLES, Answer, AnswerSentence, Citation, Draft, Evidence, Exchange, Scope, Status
 
 MAX_QUESTION = 8000
 
@@ -36,8 +36,18 @@ Check = Callable[[Draft, Evidence], tuple[str, tuple[AnswerSentence, ...], tuple
 class EvidenceRetriever(Protocol):
     """What finds the passages for a question."""
 
-    def evidence(self, question: str, top_k: int | None = None) -> Evidence:
-        """Return the best passages, best first, and whether they can hold an answer."""
+    def evidence(self, question: str, top_k: int | None = None, scope: Scope = ALL_ARTICLES) -> Evidence:
+        """Return the best passages of a scope, best first, and whether they can hold an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A question, what was found for it, and how long that took; `began` is in seconds of the performance counter."""
+
+    question: str
+    evidence: Evidence
+    began: float
+    timings: dict[str, float]
 
 
 class CitedQueryEngine(BaseQueryEngine):
@@ -53,7 +63,7 @@ class CitedQueryEngine(BaseQueryEngine):
         answerer: Answerer,
         model: str,
         check: Check,
-        budget: Callable[[], Budget] = Budget,
+        budget: Callable[[Stopped], Budget] = lambda stopped: Budget(stopped=stopped),
         standalone: Standalone = lambda question, *_: question,
         judge: Judge | None = None,
     ) -> None:
@@ -62,7 +72,7 @@ class CitedQueryEngine(BaseQueryEngine):
         self._answerer = answerer
         self._model = model
         self._check = check
-        self._budget = budget
+        self.budget = budget
         self._standalone = standalone
         self._judge = judge
 
@@ -72,12 +82,13 @@ class CitedQueryEngine(BaseQueryEngine):
         top_k: int | None = None,
         warnings: tuple[str, ...] = (),
         history: Sequence[Exchange] = (),
+        scope: Scope = ALL_ARTICLES,
     ) -> Answer:
         """Return the checked answer to a question; with a `history`, to what it means after that.
 
         Raises InputError where there is no question in it, ProviderError where no model gave an answer.
         """
-        parts = self.stream(question, top_k, warnings, history=history)
+        parts = self.stream(question, top_k, warnings, history=history, scope=scope)
         return next(part for part in parts if isinstance(part, Answer))
 
     def stream(
@@ -87,20 +98,40 @@ class CitedQueryEngine(BaseQueryEngine):
         warnings: tuple[str, ...] = (),
         stopped: Stopped = lambda: False,
         history: Sequence[Exchange] = (),
+        scope: Scope = ALL_ARTICLES,
     ) -> Iterator[str | Answer]:
         """Yield the text of the draft piece by piece, without marks, and last the checked `Answer`.
 
         `stopped` is asked again and again; once it is true, what came so far is checked and the answer
         says that it is incomplete. Raises what `answer` raises.
         """
+        budget = self.budget(stopped)
+        found = self.found(question, budget, top_k, stopped, history, scope)
+        yield from self.drafted(found, budget, warnings, stopped)
+
+    def found(
+        self,
+        question: str,
+        budget: Budget,
+        top_k: int | None = None,
+        stopped: Stopped = lambda: False,
+        history: Sequence[Exchange] = (),
+        scope: Scope = ALL_ARTICLES,
+    ) -> Found:
+        """Return the evidence for a question, or for what it means after what was said before."""
         began = time.perf_counter()
         text = checked_question(question)
-        budget = self._budget()
         asked = self._standalone(text, history, budget, stopped) if history else text
         timings = {"rewrite_ms": _since(began)} if history else {}
         searching = time.perf_counter()
-        evidence = self._retriever.evidence(asked, top_k)
-        timings["retrieve_ms"] = _since(searching)
+        evidence = self._retriever.evidence(asked, top_k, scope)
+        return Found(text, evidence, began, timings | {"retrieve_ms": _since(searching)})
+
+    def drafted(
+        self, found: Found, budget: Budget, warnings: tuple[str, ...] = (), stopped: Stopped = lambda: False
+    ) -> Iterator[str | Answer]:
+        """Yield, as `stream` does, the answer to what was found; where that does not suffice, nothing is asked."""
+        evidence, timings = found.evidence, dict(found.timings)
         answer = _not_found(evidence, self._model)
         if evidence.sufficiency.sufficient:
             try:
@@ -114,17 +145,19 @@ class CitedQueryEngine(BaseQueryEngine):
                             answer = self._judge(answer, budget)
                             timings["judge_ms"] = _since(judging)
                     else:
-                        timings.setdefault("first_token_ms", _since(began))
+                        timings.setdefault("first_token_ms", _since(found.began))
                         yield part
             except ProviderError as error:
                 error.answer = replace(
-                    _incomplete(evidence, self._model, (*warnings, str(error))), question=text, timings=timings
+                    _incomplete(evidence, self._model, (*warnings, str(error))),
+                    question=found.question,
+                    timings=timings,
                 )
                 raise
         if "first_token_ms" not in timings:
             yield answer.text
-        timings["total_ms"] = _since(began)
-        yield replace(answer, question=text, warnings=(*warnings, *answer.warnings), timings=timings)
+        timings["total_ms"] = _since(found.began)
+        yield replace(answer, question=found.question, warnings=(*warnings, *answer.warnings), timings=timings)
 
     def _checked(self, draft: Draft, evidence: Evidence) -> Answer:
         if refuses(draft.text) and not draft.marks and not draft.cut:
@@ -167,7 +200,8 @@ class CitedQueryEngine(BaseQueryEngine):
 
 
 def _not_found(evidence: Evidence, model: str) -> Answer:
-    text = " ".join(filter(None, (NOT_FOUND, evidence.sufficiency.reason)))
+    searched = searched_text(evidence.scope)
+    text = " ".join(filter(None, (NOT_FOUND, evidence.sufficiency.reason, searched)))
     return Answer(evidence.question, "not_found", text, (), (), evidence, model)
 
 

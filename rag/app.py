@@ -4,38 +4,41 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag import cite, verify
-from rag.answer import Answerer, CitedQueryEngine, Stopped, checked_question
+from rag import claims
+from rag.answer import CitedQueryEngine, Stopped, checked_question
 from rag.asks import PartwiseRetriever
-from rag.backup import remove_leftovers
 from rag.budget import Budget
-from rag.config import DEFAULT_ARTICLES, Settings, load_settings
+from rag.choices import Choices
+from rag.config import Settings, load_settings
 from rag.conversation import by_rules, exchanges
-from rag.errors import BusyError, FootnoteError, InputError, ReadOnlyError, StoreError
-from rag.factory import make_answerer, make_check, make_embedder, make_judge, make_reranker, make_standalone
-from rag.index import FOLDER_NAME, exact_index
-from rag.ledger import FILE_NAME, Ledger, LedgerReader
+from rag.errors import InputError, ProviderError
+from rag.factory import make_check, make_embedder, make_judge, make_reranker
+from rag.index import exact_index
+from rag.ledger import Ledger, LedgerReader
 from rag.limits import Limits
-from rag.lock import Lock
-from rag.owner import ARTICLES, EMBEDDER, EMBEDDER_NAME, Owner
+from rag.opening import bound_folder, check_embedder, open_store
+from rag.owner import Owner
+from rag.pages import Pages
 from rag.receipt import receipt
 from rag.retrieve import HybridRetriever
+from rag.scope import checked_scope
 from rag.sufficiency import judge
 from rag.types import (
+    ALL_ARTICLES,
     Answer,
     Article,
     Citation,
-    Draft,
     Evidence,
-    Mark,
+    ModelChoice,
     Progress,
+    Scope,
     Source,
-    Span,
-    Status,
     SyncReport,
+    WhyNot,
 )
 
 if TYPE_CHECKING:
@@ -43,10 +46,8 @@ if TYPE_CHECKING:
     from rag.quality import QualityReport
 
 
-_CLAIM = "claim"  # what wrote a sentence that is only checked
-_CITED = 3  # passages that a sentence is checked against
 Messages = Sequence[Mapping[str, object]]
-_CHECKED_BYTES = 100_000_000  # a smaller ledger is looked through at every opening: tens of milliseconds
+_NO_ARTICLE = ""  # an id that none has
 
 
 def open_library(
@@ -73,61 +74,46 @@ class Footnote:
     """An open library: sync it, ask it, search it. A context manager; safe to share between threads."""
 
     def __init__(self, settings: Settings, *, re_embed: bool = False) -> None:
-        self._settings = settings
+        self.settings = settings
         self.model: str
         """What answers: the names of the models that are set, or `quotes`."""
-        self._lock: Lock | None = None
-        self._refusal: FootnoteError | None = None
         self._owner: Owner | None = None
-        self._ledger: LedgerReader
-        folder = settings.library
+        self._store = open_store(settings.library)
+        self._ledger = self._store.ledger
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # articles may be nobody else's business
-            self._lock = Lock(folder)
-        except (BusyError, ReadOnlyError) as refusal:
-            self._refusal = refusal
-        except OSError as error:
-            raise StoreError(f"The library {folder} cannot be made: {error.strerror}. Use another --library.") from None
-        try:
-            self._ledger = self._open_ledger()
-            self.articles = _bound_folder(self._ledger, settings)
+            self.articles = bound_folder(self._ledger, settings)
+            self.pages = Pages(self._ledger, self.articles)
             self._embedder = make_embedder(settings)
             if not re_embed:
-                self._check_embedder()
+                check_embedder(self._ledger, settings, self._embedder)
             if isinstance(self._ledger, Ledger):
                 self._owner = Owner(self._ledger, settings, self.articles, self._embedder)
+            index = self._owner.index if self._owner else exact_index(self._ledger)
             reranker = make_reranker(settings)
+            self._retriever = HybridRetriever(self._ledger, index, self._embedder, settings.retrieval, judge, reranker)
+            self._partwise = PartwiseRetriever(self._retriever, by_rules)
             self._limits = Limits(settings.limits, settings.library)
-            self._answerer = make_answerer(settings)
-            self.model = self._answerer.name
             self._judge = make_judge(settings, self._limits)
             self._check = make_check(self._embedder)
+            self._choices = Choices(
+                settings, self._limits, self._partwise, self._check, self._judge, self._ledger.has_internal
+            )
         except BaseException:
             self.close()
             raise
-        search = self._owner.index if self._owner else exact_index(self._ledger)
-        self._retriever = HybridRetriever(self._ledger, search, self._embedder, settings.retrieval, judge, reranker)
-        self._partwise = PartwiseRetriever(self._retriever, by_rules)
-        answering: Answerer = self._answerer.stream
-        if self._answerer.requests:
-            most = settings.answer.max_tokens
-            answering = self._limits.answering(answering, self._answerer.quote, most, self.model)
-        self._engine = CitedQueryEngine(
-            self._partwise,
-            answering,
-            self.model,
-            self._check,
-            self._budget,
-            make_standalone(self._answerer, self._limits, self._ledger.has_internal),
-            self._judge,
-        )
+        self._answerer = self._choices.answerer
+        self._engine = self._choices.engine
+        self.model = self._answerer.name
+
+    @property
+    def ledger(self) -> LedgerReader:
+        """What is in the library, for lists of it: files and their states, articles, the words in them."""
+        return self._ledger
 
     @property
     def notice(self) -> str | None:
         """What a reader must know who asks a library that this process may not change; None for its owner."""
-        if self._refusal is None:
-            return None
-        return f"{self._reason}: answering from what it holds now, without syncing."
+        return self._store.notice
 
     @property
     def troubled(self) -> list[str]:
@@ -137,24 +123,14 @@ class Footnote:
     @property
     def owner_pid(self) -> int | None:
         """The process that owns the library, where it is not this one."""
-        return self._refusal.owner_pid if isinstance(self._refusal, BusyError) else None
+        return self._store.owner_pid
 
     @property
     def owner(self) -> Owner:
         """What changes the library. Raises BusyError beside another owner, ReadOnlyError where it cannot be written."""
         if self._owner is None:
-            if isinstance(self._refusal, BusyError):
-                advice = "Stop that process, or wait for it"
-                raise BusyError(f"{self._reason}. {advice}.", self._refusal.owner_pid)
-            raise self._refusal or StoreError("The library is closed.")
+            raise self._store.error
         return self._owner
-
-    @property
-    def _reason(self) -> str:
-        if isinstance(self._refusal, BusyError):
-            pid = self._refusal.owner_pid
-            return f"The library is in use by process {pid}" if pid else "The library is in use by another process"
-        return "The library cannot be written"
 
     def sync(self, progress: Callable[[Progress], None] | None = None, *, prune: bool = False) -> SyncReport:
         """Bring the library in line with its articles folder and return what became of every file.
@@ -164,14 +140,40 @@ class Footnote:
         """
         return self.owner.sync(progress, prune=prune)
 
-    def ask(self, question: str, top_k: int | None = None, history: Messages = ()) -> Answer:
+    @property
+    def models(self) -> list[ModelChoice]:
+        """What may be chosen to answer: each model that the settings name in `model`, and quotes."""
+        return self._choices.models
+
+    def scope(self, sources: Sequence[str] = (), as_of: str | None = None) -> Scope:
+        """Return the scope of these sources, as citations or `status` name them; a file stands for all its articles.
+
+        Raises InputError for one that is not in the library, and for what is no date.
+        """
+        found = {source: self._ledger.ids_of(source) for source in sources}
+        if unknown := next((source for source, ids in found.items() if not ids), None):
+            raise InputError(f"No article in the library is called {unknown}. `footnote status --verbose` lists them.")
+        return checked_scope(Scope(tuple(chain.from_iterable(found.values())), as_of))
+
+    def ask(
+        self,
+        question: str,
+        top_k: int | None = None,
+        history: Messages = (),
+        *,
+        scope: Scope = ALL_ARTICLES,
+        model: str | None = None,
+    ) -> Answer:
         """Return the checked answer to a question.
 
         `history` is what was said before, oldest first: messages with a `role`, "user" or "assistant", and a text as
-        `content`; a follow-up is answered in its sense. Raises InputError where the question is empty or too long or
-        the history holds anything else, ProviderError where no model gave an answer.
+        `content`; a follow-up is answered in its sense. Only articles of the `scope` are searched; where it names
+        some and the library has none of them, none are. `model`, one of `models`, answers alone. Raises InputError
+        where the question is empty or too long, the history holds anything else, the scope's date is none, or the
+        model is not one of those; ProviderError where no model gave an answer.
         """
-        return self._engine.answer(question, top_k, self._warnings, exchanges(history))
+        engine = self._choices.engine_of(() if model is None else (model,))
+        return engine.answer(question, top_k, self._warnings, exchanges(history), checked_scope(scope))
 
     def stream(
         self,
@@ -179,37 +181,72 @@ class Footnote:
         stopped: Stopped = lambda: False,
         history: Messages = (),
         reader: str | None = None,
+        *,
+        scope: Scope = ALL_ARTICLES,
+        models: Sequence[str] = (),
     ) -> Iterator[str | Answer]:
         """Yield the draft's text piece by piece and, last, the checked `Answer`; as `ask`.
 
-        Once `stopped` returns true, what came so far is checked and returned as an incomplete answer. The questions
-        of a `reader` to models are counted: LimitError is raised for one that asks too many.
+        Once `stopped` returns true, what came so far is checked and returned as an incomplete answer. `models` names
+        one of `models`, or none for all in their order. The questions of a `reader` to models are counted: LimitError
+        is raised for one that asks too many.
         """
-        if reader is not None and self._answerer.requests:  # quotes cost nothing
-            self._limits.admit(reader)
-        return self._engine.stream(question, None, self._warnings, stopped, exchanges(history))
+        engine = self._choices.engine_of(models)
+        told, searched = exchanges(history), checked_scope(scope)
+        self._admit(reader, models)
+        return engine.stream(question, None, self._warnings, stopped, told, searched)
 
-    def search(self, question: str, top_k: int | None = None) -> Evidence:
+    def compare(
+        self,
+        question: str,
+        models: Sequence[str],
+        stopped: Stopped = lambda: False,
+        history: Messages = (),
+        reader: str | None = None,
+        *,
+        scope: Scope = ALL_ARTICLES,
+    ) -> Iterator[tuple[int, str | Answer | ProviderError]]:
+        """Yield what 2 to 4 of `models` answer at the same time, from the same evidence, each with its place in them.
+
+        Of each, pieces of the draft's text and, last, its checked `Answer`, or the ProviderError that stands for it:
+        its `answer` holds the evidence. Closing the iterator ends all requests; `stopped` as in `stream`. Each model
+        counts as one question of the `reader`. Raises InputError for other numbers or names of models, and as `ask`.
+        """
+        self._choices.check_compared(models)
+        told, searched = exchanges(history), checked_scope(scope)
+        self._admit(reader, models)
+        return self._choices.compare(models, question, self._warnings, stopped, told, searched)
+
+    def search(self, question: str, top_k: int | None = None, *, scope: Scope = ALL_ARTICLES) -> Evidence:
         """Return the best passages for a question, best first, without answering it."""
-        return self._partwise.evidence(checked_question(question), top_k)
+        return self._partwise.evidence(checked_question(question), top_k, checked_scope(scope))
+
+    def why_not(self, evidence: Evidence, article_id: str, offset: int | None = None) -> WhyNot:
+        """Return what kept an article's best passage out of the evidence, or the passage at a character of its text.
+
+        All of it is of one state of the library: the present one. Raises InputError where the article is gone.
+        """
+        if self._ledger.article(article_id) is None:
+            raise InputError("This article is no longer in the library. Ask again.")
+        state = self._ledger.state()
+        found = self._partwise.why_not(evidence, article_id, offset)
+        if self._ledger.state() == state:
+            return found
+        with self._ledger.snapshot():  # others wait for it, so only where something changed meanwhile
+            return self._partwise.why_not(evidence, article_id, offset)
 
     def supports(self, sentence: str, citations: Sequence[Citation], evidence: Evidence) -> bool:
         """Return whether citations of an answer, and no others, support a sentence, by the rules of its verdicts."""
-        cited = cite.cite_alone(sentence, citations, evidence, self._embedder.embed_question)
-        (checked,) = verify.verify(cited, evidence)[1]
-        return checked.verdict == "supported"
+        return claims.supports(sentence, citations, evidence, self._embedder.embed_question)
 
     def check(self, sentence: str, articles: Sequence[str]) -> Answer:
         """Return a sentence as an answer whose citations are the nearest passages of these articles, by their ids.
 
         Where they hold no passage there is no citation, and no support. A model judge that is set gives its verdict.
         """
-        evidence = self._retriever.evidence(checked_question(sentence), within=articles)
-        marks = tuple(Mark(len(sentence), n) for n, _ in enumerate(evidence.hits[:_CITED], start=1))
-        draft = Draft(sentence, (Span(0, len(sentence)),), marks, _CLAIM, sentence)
-        text, (checked,), citations = self._check(draft, evidence)
-        status: Status = "grounded" if checked.verdict == "supported" else "partial"
-        answer = Answer(sentence, status, text, (checked,), citations, evidence, _CLAIM, draft=draft)
+        scope = Scope(tuple(articles) or (_NO_ARTICLE,))
+        evidence = self._retriever.evidence(checked_question(sentence), scope=scope)
+        answer = claims.checked_claim(sentence, evidence, self._check)
         return self._judge(answer, Budget()) if self._judge else answer
 
     def receipt(self, answer: Answer) -> dict[str, Any]:
@@ -253,13 +290,11 @@ class Footnote:
             self._owner.close()
         if judging := getattr(self, "_judge", None):
             judging.close()
-        if hasattr(self, "_ledger"):
-            self._ledger.close()
-        if self._lock:
-            self._lock.release()
-            self._lock = None
-        if hasattr(self, "_answerer"):
-            self._answerer.close()
+        if pages := getattr(self, "pages", None):
+            pages.close()
+        self._store.close()
+        if choices := getattr(self, "_choices", None):
+            choices.close()
 
     def __enter__(self) -> Footnote:
         return self
@@ -271,42 +306,6 @@ class Footnote:
     def _warnings(self) -> tuple[str, ...]:
         return (self.notice,) if self.notice else ()
 
-    def _budget(self) -> Budget:
-        return Budget(self._answerer.requests, self._settings.answer.timeout)
-
-    def _check_embedder(self) -> None:
-        known = self._ledger.get(EMBEDDER)
-        if known not in (None, self._embedder.fingerprint):
-            raise StoreError(
-                f"The library {self._settings.library} was built with another embedder "
-                f"({self._ledger.get(EMBEDDER_NAME)}, {known}). Go back to that one, or run `footnote sync --re-embed`."
-            )
-
-    def _open_ledger(self) -> LedgerReader:
-        folder = self._settings.library
-        if self._lock is None:
-            return LedgerReader(folder, readonly=True)
-        remove_leftovers(folder)
-        file = folder / FILE_NAME
-        traces = [path for path in (folder / FOLDER_NAME, folder / f"{FILE_NAME}-journal") if path.exists()]
-        if traces and not (file.exists() and file.stat().st_size):
-            raise StoreError(
-                f"{file} is missing, though there is {traces[0].name} of it. Bring back a backup with "
-                f"`footnote restore FILE`, or move {folder} away to begin a new library."
-            )
-        small = not file.exists() or file.stat().st_size < _CHECKED_BYTES
-        return Ledger(folder, check=small or self._lock.abandoned)
-
-
-def _bound_folder(ledger: LedgerReader, settings: Settings) -> Path:
-    """Return the articles folder of a library; raises InputError where another one is asked for."""
-    known = ledger.get(ARTICLES)
-    if known is None:
-        return (settings.articles or DEFAULT_ARTICLES).resolve()
-    bound = (settings.library.resolve() / known).resolve()
-    if settings.articles is not None and settings.articles.resolve() != bound:
-        raise InputError(
-            f"The library {settings.library} belongs to the articles folder {bound}, not to {settings.articles}. "
-            "Name another --library for that folder."
-        )
-    return bound
+    def _admit(self, reader: str | None, models: Sequence[str]) -> None:
+        if reader is not None:
+            self._limits.admit(reader, self._choices.questions(models))

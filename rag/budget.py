@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 REQUESTS = 3  # for one question, whatever goes wrong: rewriting it, answering it, judging the answer
 _BYTES_PER_TOKEN = 3  # of UTF-8; fewer than any common tokenizer needs for English, and a character of Chinese
@@ -11,12 +12,16 @@ _BYTES_PER_TOKEN = 3  # of UTF-8; fewer than any common tokenizer needs for Engl
 class Budget:
     """Counts down what a question has left; shared by all that sends requests for it.
 
-    `left` counts requests; `deadline` is in seconds of the monotonic clock.
+    `left` counts requests; `deadline` is in seconds of the monotonic clock. `stopped` says whether nobody waits any
+    more.
     """
 
-    def __init__(self, requests: int = REQUESTS, seconds: float = 120.0) -> None:
+    def __init__(
+        self, requests: int = REQUESTS, seconds: float = 120.0, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         self.left = requests
         self.deadline = time.monotonic() + seconds
+        self.stopped = stopped
 
     @property
     def seconds(self) -> float:

@@ -60,7 +60,8 @@ def make_judge(settings: Settings, limits: Limits) -> ModelJudge | None:
         with limits.paying(tokens, settings.answer.max_tokens, budget) as paying:
             if paying is None:
                 return None
-            return asked.complete(messages, budget, settings.answer.max_tokens, internal=in_house, keep=0)
+            most = settings.answer.max_tokens
+            return asked.complete(messages, budget, most, internal=in_house, keep=0, stopped=budget.stopped)
 
     identity = " ".join(f"{spec.model} {spec.base_url}" for spec in specs)
     return ModelJudge(

@@ -15,6 +15,8 @@ from rag.errors import InputError, Unloadable
 
 _SETTLED_NS = 2_000_000_000  # a later change within one tick of the clock could leave the times as they are
 _READ_TRIES = 3
+OWN = ".footnote-"
+"""Begins the name of what Footnote itself puts into the folder and that is no article: a file half received."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class FoundFile:
 
 
 def scan(folder: Path) -> list[FoundFile]:
-    """Return every file below the folder, sorted by source; links and hidden files carry their problem.
+    """Return every file below the folder but our own, sorted by source; links and hidden files carry their problem.
 
     Raises InputError where the folder, or one below it, is missing or cannot be listed: files that
     were not seen must not be taken for deleted.
@@ -51,6 +53,8 @@ def _walk(folder: Path, prefix: str) -> Iterator[FoundFile]:
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
+            if entry.name.startswith(OWN):
+                continue
             if not _is_text(entry.name):
                 name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
                 yield FoundFile(prefix + name, path, "", "file name is not valid UTF-8")

@@ -11,7 +11,7 @@ from rag.models import STOPPED, ChatModel, ContextTooLong, Document, End, Quoted
 from rag.prompts import NOT_FOUND, chat_messages, fence_for, refuses
 from rag.reply import MarkParser, reply_sentences
 from rag.text import clean
-from rag.types import QUOTES, Draft, Evidence, Hit, Mark, Span
+from rag.types import QUOTES, Draft, Evidence, Hit, Mark, ModelChoice, Span
 
 _BETWEEN = "\n\n"
 _COMPLETION_SECONDS = 20.0
@@ -31,6 +31,19 @@ class ModelAnswerer:
         self.name = ", ".join(model.name for model in models)
         self._models = models
         self.quote = quote
+
+    def of(self, names: Sequence[str]) -> ModelAnswerer:
+        """Return an answerer with some of the models alone: the same ones, so that a failure of one counts for all."""
+        return ModelAnswerer([model for model in self._models if model.name in names], self.quote)
+
+    @property
+    def choices(self) -> list[ModelChoice]:
+        """The models as readers may choose them."""
+        models = {model.name: model.spec for model in self._models}
+        return [
+            ModelChoice(name, spec.in_house, spec.key_variable if spec.key_variable and not spec.key else None)
+            for name, spec in models.items()
+        ]
 
     @property
     def requests(self) -> int:

@@ -40,10 +40,12 @@ class Limits:
         self._places = threading.Semaphore(settings.answers_at_once)
         self._spending = Spending(library, settings.tokens_per_day) if settings.tokens_per_day else None
 
-    def admit(self, reader: str) -> None:
-        """Count a question of a reader. Raises LimitError where they have asked too many in the last minute."""
-        if not self._most:
+    def admit(self, reader: str, questions: int = 1) -> None:
+        """Count questions of a reader, all or none. Raises LimitError where they have asked too many in a minute."""
+        if not self._most or not questions:
             return
+        if questions > self._most:
+            raise LimitError(f"No more than {self._most} models answer you in a minute. Choose fewer of them.", 60)
         now = self._clock()
         with self._lock:
             if len(self._asked) > _READERS:
@@ -51,10 +53,10 @@ class Limits:
             times = self._asked.setdefault(reader, deque())
             while times and times[0] <= now - _MINUTE:
                 times.popleft()
-            if len(times) >= self._most:
-                wait = int(times[0] + _MINUTE - now) + 1
+            if (excess := len(times) + questions - self._most) > 0:
+                wait = int(times[excess - 1] + _MINUTE - now) + 1
                 raise LimitError(f"You have asked {self._most} questions in a minute. Ask again in {wait} s.", wait)
-            times.append(now)
+            times.extend([now] * questions)
 
     def answering(self, answer: Answering, quote: Callable[[Evidence], Draft], max_tokens: int, name: str) -> Answering:
         """Return an answerer that asks models within the limits, and quotes where the day's tokens are used up.

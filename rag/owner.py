@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rag import chunk, load, text
@@ -56,9 +56,7 @@ class Owner:
         """
         known = self._ledger.files().get(address)
         if known is not None and known.reason == REMOVED:
-            with self._work:
-                self._ledger.retire(address)
-                return self.sync(progress)
+            return self.take_back([address], progress)
         from rag.fetch import fetch_page, page_source  # what no other command needs is not loaded for it
 
         page = fetch_page(address)
@@ -74,11 +72,20 @@ class Owner:
             self._ledger.put_web_page(WebPage(source, page.charset, page.data))
             return self._sync(progress).run_web_page(source)
 
-    def remove(self, source: str) -> None:
+    def take_back(self, sources: Sequence[str], progress: Show | None = None) -> SyncReport:
+        """Sync, with those of the files that were removed counting as new; as `sync`."""
+        with self._work:
+            known = self._ledger.files()
+            for source in sources:
+                if source in known and known[source].reason == REMOVED:
+                    self._ledger.retire(source)
+            return self.sync(progress)
+
+    def remove(self, source: str, *, delete: bool = False) -> None:
         """Take a web page or the articles of a file out of the library, with every trace of them.
 
-        A file stays where it is, and out of the library until it is added again. Cut off, it can be run again.
-        Raises InputError for a source that is not there.
+        A file stays where it is, and out of the library until it is added again; with `delete` it goes too. Cut off,
+        it can be run again. Raises InputError for a source that is not there, or where its file cannot be deleted.
         """
         with self._work:
             known = self._ledger.files().get(source)
@@ -92,6 +99,18 @@ class Owner:
                 with self._ledger.transaction():
                     self._ledger.drop_web_page(source)
                     self._ledger.retire(source)
+            elif delete:
+                self._delete(source)
+
+    def _delete(self, source: str) -> None:
+        """Delete a file that was removed; one of the same name or content counts as new from then on."""
+        try:
+            (self._articles / source).unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{source} was removed, and its file could not be deleted: {error.strerror}. Delete it in the folder."
+            ) from None
+        self._ledger.retire(source)
 
     def _why_not_there(self, source: str, known: FileRecord | None) -> str:
         if known is not None:

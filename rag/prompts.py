@@ -6,10 +6,21 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
-from rag.types import Exchange, Hit
+from rag.types import Exchange, Hit, Scope
 
 NOT_FOUND = "The articles do not answer this question."
 NOT_SAID = "The articles do not say"
+
+
+def searched_text(scope: Scope) -> str:
+    """Return what readers must know of a search that did not look at all articles; empty where it did."""
+    one = len(scope.articles) == 1
+    chosen = "the chosen article" if one else "the chosen articles" if scope.articles else ""
+    if scope.as_of is not None:
+        of = f" of {chosen}" if chosen else ""
+        return f"Only what{of} was published until {scope.as_of} was searched; what has no date was left out."
+    return f"Only {chosen} {'was' if one else 'were'} searched." if chosen else ""
+
 
 _RULES = """\
 You answer a question from numbered passages of articles. Readers check every sentence against the passage it names.

@@ -11,7 +11,7 @@ from typing import ClassVar
 from rag.budget import Budget
 from rag.disagreement import Said, at_odds
 from rag.text import index_terms, mostly_cjk, question_parts
-from rag.types import QUOTES, Draft, Evidence, Mark, Span
+from rag.types import QUOTES, Draft, Evidence, Mark, ModelChoice, Span
 
 _BETWEEN = "\n\n"
 
@@ -46,6 +46,7 @@ class QuoteAnswerer:
     name = QUOTES
     requests = 0
     troubled: ClassVar[list[str]] = []
+    choices: ClassVar[list[ModelChoice]] = []
 
     def __init__(self, max_sentences: int) -> None:
         self._max_sentences = max_sentences

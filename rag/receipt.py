@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rag.errors import InputError
 from rag.types import (
+    ALL_ARTICLES,
     Answer,
     AnswerSentence,
     Citation,
@@ -31,10 +32,11 @@ from rag.types import (
     Hit,
     Judgement,
     Passage,
+    Scope,
     Source,
     Status,
     Sufficiency,
-    digest,
+    scope_dict,
 )
 
 FORMAT = 1
@@ -73,6 +75,7 @@ class GivenEvidence(_Part):
     sufficiency: Sufficiency
     term_weights: dict[str, float]
     missing: tuple[str, ...] = ()
+    scope: Scope = ALL_ARTICLES
 
 
 class GivenAnswer(_Part):
@@ -142,6 +145,7 @@ def receipt(answer: Answer, embedder: NamedEmbedder) -> dict[str, Any]:
             "sufficiency": asdict(evidence.sufficiency),
             "term_weights": evidence.term_weights,
             "missing": evidence.missing,
+            **scope_dict(evidence.scope),
         },
         "draft": asdict(answer.draft) if answer.draft else None,
         "answer": {
@@ -174,11 +178,6 @@ def seal(content: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in content.items() if key != "sha256"}
     canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
-
-
-def evidence_hash(question: str, passages: Sequence[Passage]) -> str:
-    """Return what `Evidence.hash` is for these passages."""
-    return digest("evidence", question, *(passage.id for passage in passages))
 
 
 def _hit(n: int, hit: Hit) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from rag.prompts import refuses
-from rag.receipt import GivenAnswer, GivenHit, Receipt, evidence_hash
+from rag.receipt import GivenAnswer, GivenHit, Receipt
 from rag.reply import MarkParser
 from rag.text import clean
 from rag.types import (
@@ -25,7 +25,10 @@ from rag.types import (
     Mark,
     Passage,
     PassageVectors,
+    Scope,
+    Source,
     Span,
+    evidence_hash,
 )
 
 Check = Callable[[Draft, Evidence], tuple[str, tuple[AnswerSentence, ...], tuple[Citation, ...]]]
@@ -80,9 +83,16 @@ def _evidence_faults(receipt: Receipt) -> Iterator[str]:
             yield f"passage {n} is not as long as its place"
         if not passage.sentences or not _apart(passage.sentences, passage.start, passage.end):
             yield f"the sentences of passage {n} are not in it"
+        if not _inside(source, receipt.evidence.scope):
+            yield f"passage {n} is of an article that was not searched"
     passages = [hit.passage for hit in receipt.evidence.hits]
-    if receipt.evidence.hash != evidence_hash(receipt.standalone_question, passages):
+    if receipt.evidence.hash != evidence_hash(receipt.standalone_question, passages, receipt.evidence.scope):
         yield "the hash of the evidence is not that of its passages"
+
+
+def _inside(source: Source, scope: Scope) -> bool:
+    chosen = not scope.articles or source.article_id in scope.articles
+    return chosen and (scope.as_of is None or (source.published is not None and source.published <= scope.as_of))
 
 
 def _draft_faults(draft: Draft, hits: Sequence[GivenHit]) -> Iterator[str]:
@@ -216,7 +226,9 @@ def _evidence(receipt: Receipt, embedder: PassageEmbedder) -> Evidence:
         Hit(hit.passage, hit.source, hit.score, hit.features, found.sentences.astype("<f2").astype(np.float32))
         for hit, found in zip(given.hits, vectors, strict=True)
     )
-    return Evidence(receipt.standalone_question, hits, given.sufficiency, given.term_weights, given.missing)
+    return Evidence(
+        receipt.standalone_question, hits, given.sufficiency, given.term_weights, given.missing, given.scope
+    )
 
 
 def _cited(sentence: AnswerSentence, citations: Sequence[Citation]) -> list[tuple[int, int, int]]:

@@ -17,7 +17,7 @@ from rag.answer import MAX_QUESTION, Answerer, CitedQueryEngine, Stopped, checke
 from rag.budget import Budget
 from rag.errors import InputError, ProviderError
 from rag.prompts import NOT_FOUND
-from rag.types import Answer, AnswerSentence, Citation, Draft, Evidence, Sufficiency
+from rag.types import ALL_ARTICLES, Answer, AnswerSentence, Citation, Draft, Evidence, Scope, Sufficiency
 from tests.evidence import draft, evidence, hit, same
 
 
@@ -27,7 +27,7 @@ class Given:
     def __init__(self, found: Evidence) -> None:
         self.found = found
 
-    def evidence(self, question: str, top_k: int | None = None) -> Evidence:
+    def evidence(self, question: str, top_k: int | None = None, scope: Scope = ALL_ARTICLES) -> Evidence:
         return self.found
 
 

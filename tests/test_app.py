@@ -289,7 +289,7 @@ def test_threads_get_the_same_answers_while_a_sync_runs(open_at: Open, folder: P
 
 def test_status_needs_no_library(tmp_path: Path, open_at: Open) -> None:
     with open_at() as library:
-        settings = library._settings
+        settings = library.settings
         library.sync()
         status = library_status(settings)
         assert status["owner_pid"] == os.getpid()

@@ -20,6 +20,7 @@ MODULES = {
 LEAVES = {
     "types",
     "errors",
+    "export",
     "config",
     "text",
     "prompts",
@@ -34,6 +35,10 @@ LEAVES = {
     "limits",
     "spending",
     "spread",
+    "ranking",
+    "why",
+    "compare",
+    "scope",
 }
 STAGES = {
     "load",
@@ -55,16 +60,16 @@ STAGES = {
     "verify",
     "judge",
 }
-WIRING = {"app", "owner", "factory", "cli", ""}  # "" is the package itself, which names what app offers
+WIRING = {"app", "opening", "choices", "owner", "factory", "cli", ""}  # "" is the package itself, which names what app offers
 
 # Third-party libraries and the modules that may import them; a prefix owns all below it.
 OWNERS = {
     "chromadb": ["rag.vectors"],
     "onnxruntime": ["rag.embed"],
     "tokenizers": ["rag.embed"],
-    "sqlite3": ["rag.ledger.database", "rag.spending"],
+    "sqlite3": ["rag.ledger.database", "rag.spending", "ui.conversation_file", "ui.conversations"],
     "fcntl": ["rag.lock"],
-    "markdown_it": ["rag.load.markdown", "ui.render"],
+    "markdown_it": ["rag.load.markdown", "rag.export.body", "ui.render"],
     "nh3": ["ui.render"],
     "yaml": ["rag.load.markdown"],
     "charset_normalizer": ["rag.load.encoding"],
@@ -77,11 +82,12 @@ OWNERS = {
     "jinja2": ["rag.evaluation.markup"],
     "markupsafe": ["rag.evaluation.plots"],
     "watchfiles": ["rag.cli.commands"],
-    "pypdfium2": ["rag.load.pdf"],
+    "pypdfium2": ["rag.load.pdf", "rag.load.pdf_page"],
     "defusedxml": ["rag.load.archive"],
     "gradio": ["ui.page", "ui.serve"],
-    "fastapi": ["ui.serve"],
-    "starlette": ["ui.serve"],
+    "python_multipart": ["ui.uploads"],
+    "fastapi": ["ui.pages", "ui.uploads", "ui.serve"],
+    "starlette": ["ui.uploads", "ui.serve"],
     "uvicorn": ["ui.serve"],
     "openai": ["rag.models"],
     "httpx": ["rag.models"],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag.asks import PartwiseRetriever, asks
 from rag.conversation import by_rules
-from rag.types import Evidence, Exchange
+from rag.types import ALL_ARTICLES, Evidence, Exchange, Scope, WhyNot
 from tests.evidence import evidence, hit
 
 BRIDGE = hit("The bridge is 412 metres long.", "bridge.md")
@@ -51,7 +51,7 @@ class Library:
         self.found = found
         self.asked: list[str] = []
 
-    def evidence(self, question: str, top_k: int | None = None) -> Evidence:
+    def evidence(self, question: str, top_k: int | None = None, scope: Scope = ALL_ARTICLES) -> Evidence:
         self.asked.append(question)
         words = [word for word in self.found if word in question]
         if len(words) == 1:
@@ -59,6 +59,9 @@ class Library:
         hits = [one for word in words for one in self.found[word].hits]
         enough = any(self.found[word].sufficiency.sufficient for word in words)
         return evidence(question, *hits, sufficient=enough and self.whole)
+
+    def why_not(self, *_: object, **__: object) -> WhyNot:
+        raise AssertionError("nobody asked")
 
     whole = True
 
@@ -142,8 +145,11 @@ def test_versions_of_an_article_that_changed_between_the_searches_do_not_mix() -
     ]
 
     class Changing:
-        def evidence(self, question: str, top_k: int | None = None) -> Evidence:
+        def evidence(self, question: str, top_k: int | None = None, scope: Scope = ALL_ARTICLES) -> Evidence:
             return replace(found.pop(0), question=question)
+
+        def why_not(self, *_: object, **__: object) -> WhyNot:
+            raise AssertionError("nobody asked")
 
     result = PartwiseRetriever(Changing(), by_rules).evidence("How long is the bridge, and what does it carry?")
     assert (result.hits, result.missing, result.sufficiency.sufficient) == ((BRIDGE,), (), False)

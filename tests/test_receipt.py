@@ -26,6 +26,7 @@ from rag.receipt import FORMAT, Receipt, read_receipt, receipt, seal, write_rece
 from rag.recheck import differences, faults, without_chips
 from rag.text import clean
 from rag.types import (
+    ALL_ARTICLES,
     Answer,
     AnswerSentence,
     Chip,
@@ -36,6 +37,7 @@ from rag.types import (
     Judgement,
     Passage,
     PassageVectors,
+    Scope,
     Vector,
     digest,
 )
@@ -93,7 +95,7 @@ def answered(found: Evidence, drafted: Draft) -> Answer:
     """Return the answer that the engine makes of a draft."""
 
     class Given:
-        def evidence(self, question: str, top_k: int | None = None) -> Evidence:
+        def evidence(self, question: str, top_k: int | None = None, scope: Scope = ALL_ARTICLES) -> Evidence:
             return found
 
     def answerer(_found: Evidence, _stopped: Callable[[], bool], _budget: Budget) -> Iterator[str | Draft]:

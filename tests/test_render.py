@@ -22,7 +22,9 @@ from rag.reply import is_code
 from rag.types import QUOTES, Answer, AnswerSentence, Chip, Citation, Disagreement, Draft, Evidence, Judgement
 from rag.verify import verify
 from tests.evidence import draft, evidence, hit, same
-from ui.render import answer_html, citations_of, draft_html, error_html, escape
+from ui.render import citations_of, escape
+from ui.turn_view import draft_html, refused_html, turn_html
+from ui.turns import Reply, Turn
 
 BRIDGE = hit("The bridge at Ostvik is 412 metres long. It was opened in 1931.", title="The bridge")
 BEES = hit("Honey bees form a cluster. They are 30 degrees warm.", "b.md", title="The bees")
@@ -30,20 +32,28 @@ FOUND = evidence("How long is the bridge?", BRIDGE, BEES)
 
 MARKDOWN = {*"p ul ol li strong em code pre blockquote h1 h2 h3 h4 h5 h6 hr br table thead tbody tr th td".split()}
 ATTRIBUTES = {
-    "article": {"class", "id"},
+    "article": {"class", "id", "data-turn", "aria-label"},
     "h2": {"class"},
-    "h3": set(),
-    "div": {"class"},
+    "h3": {"class"},
+    "div": {"class", "hidden", "id", "data-key"},
     "p": {"class", "role"},
-    "span": {"class", "title"},
-    "a": {"class", "href", "aria-label"},
+    "span": {"class"},
+    "a": {"class", "href", "aria-label", "download"},
+    "button": {"type", "class", "title", "aria-label", "aria-pressed"}
+    | {f"data-{name}" for name in ("do", "turn", "key", "good", "note", "question")},
     "details": {"class"},
-    "summary": set(),
+    "summary": {"class"},
     "q": set(),
     "ol": {"start"},
+    "ul": set(),
+    "form": {"class", "hidden", "data-key"},
+    "label": set(),
+    "input": {"name", "maxlength", "value", "autocomplete"},
+    "svg": {"class", "viewbox", "aria-hidden"},
+    "path": {"d"},
 }
 CLASS = re.compile(r"fn-[a-z]+|cite|supported|partial|unsupported|contradicted|doubtful")
-LINK = re.compile(r"#(cite|evidence|sources)-\d+(-\d+)?")
+LINK = re.compile(r"#(cite|evidence|sources)-\d+(-\d+)?|/saved/conv/\d+\.(md|docx|json)")
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -147,14 +157,22 @@ def parsed(html: str) -> Tag:
         for name in tag.get_attribute_list("class"):
             assert name is None or CLASS.fullmatch(name), tag
         assert LINK.fullmatch(str(tag.get("href", "#cite-1-1"))), tag
-        assert re.fullmatch(r"turn-\d+", str(tag.get("id", "turn-1"))), tag
+        assert re.fullmatch(r"turn-\d+|note-\d+-\d+", str(tag.get("id", "turn-1"))), tag
         assert tag.get("role") in (None, "alert"), tag
     assert not tree.find_all(string=lambda text: type(text).__name__ != "NavigableString")
     return tree
 
 
 def shown(answer: Answer, turn: int = 1, error: str | None = None) -> Tag:
-    return parsed(answer_html(answer.question, answer, turn, error))
+    """Return a finished turn, without what can be done with it."""
+    tree = parsed(turn_html(Turn(answer.question, (Reply(answer, error),)), turn, "conv"))
+    for part in tree.select(".fn-acts, .fn-tools, .fn-notes"):
+        part.extract()
+    return tree
+
+
+def drafted(question: str, text: str, model: str) -> str:
+    return draft_html(question, 1, [("", text)], model)
 
 
 def only(tree: Tag, selector: str) -> Tag:
@@ -236,7 +254,7 @@ def test_no_answer_brings_markup_of_its_own(answer: Answer, error: str | None) -
 
 @given(texts, replies, st.sampled_from([QUOTES, "model"]))
 def test_no_draft_brings_markup_or_links(question: str, text: str, model: str) -> None:
-    tree = parsed(draft_html(question, text, model))
+    tree = parsed(drafted(question, text, model))
     assert not tree.select("a")
     assert only(tree, ".fn-question").get_text() == question
     if model == QUOTES and text:
@@ -245,7 +263,7 @@ def test_no_draft_brings_markup_or_links(question: str, text: str, model: str) -
 
 @given(texts, texts)
 def test_no_error_brings_markup(question: str, message: str) -> None:
-    tree = parsed(error_html(question, message))
+    tree = parsed(refused_html(question, 1, message))
     assert only(tree, ".fn-question").get_text() == question
     assert only(tree, "[role=alert]").get_text() == message
 
@@ -302,8 +320,8 @@ def test_known_attacks_stay_inert(evaluation_data: Callable[[str], Path]) -> Non
         assert squeezed(payload.split(". ")[0]) in squeezed(words(shown(quotes)))
         nothing = replace(cited, status="not_found", text=payload, sentences=(), citations=(), model=payload)
         assert only(shown(nothing, error=payload), ".fn-none").get_text() == payload
-        parsed(draft_html(payload, payload, "model"))
-        parsed(error_html(payload, payload))
+        parsed(drafted(payload, payload, "model"))
+        parsed(refused_html(payload, 1, payload))
 
 
 @pytest.mark.parametrize("piece", ["*", "_a", "`", "`a", "[", "> ", "- ", "| a ", "**a ", "&", "<", "\\", "1. "])
@@ -312,7 +330,7 @@ def test_no_reply_takes_long(piece: str) -> None:
     answer = Answer("q", "partial", text, (sentence(text),), (), FOUND, "model")
     began = time.monotonic()
     shown(answer)
-    draft_html("q", text, "model")
+    drafted("q", text, "model")
     assert time.monotonic() - began < 20
 
 
@@ -356,7 +374,7 @@ def test_a_table_keeps_its_rows_with_chips_and_verdicts() -> None:
     tree = body(answered(reply))
     assert [cell.get_text() for cell in tree.select("th")] == ["what", "length"]
     assert [chips(cell) for cell in tree.select("td")] == [[1], [1], [], []]
-    assert len(tree.select(".fn-verdict")) == 1
+    assert len(tree.select(".fn-verdict.unsupported")) == 1
     rows = [[words(cell).strip() for cell in row.select("td")] for row in tree.select("tbody tr")]
     assert rows == [["The bridge", "412 metres"], ["The tunnel", "97 metres"]]
 
@@ -429,11 +447,12 @@ def test_a_doubtful_sentence_says_so_with_its_reason(model: str, verdict: str, s
     tree = shown(replace(answer, sentences=(replace(first, verdict="supported", reasons=()), doubtful)))
     flag = only(tree, f".fn-sentence.{verdict} > .fn-verdict.{verdict}")
     assert flag.get_text().endswith(f" {shown_words}")
-    assert flag["title"] == "The number 9 is not there. “O'Hara” is <not>."
-    assert not tree.select(".fn-sentence.supported .fn-verdict")
+    assert flag["data-note"] == "The number 9 is not there. “O'Hara” is <not>."
+    assert flag["aria-label"] == f"{shown_words}: {flag['data-note']}"
+    assert only(tree, ".fn-sentence.supported > .fn-verdict").get_text() == "✓"
     assert "1 of 2 sentences not fully supported" in only(tree, "summary").get_text()
     assert only(tree, "details li q").get_text() == "It is <old>."
-    assert only(tree, "details li").get_text().endswith(f"{shown_words}: {flag['title']}")
+    assert only(tree, "details li").get_text().endswith(f"{shown_words}: {flag['data-note']}")
 
 
 def test_an_answer_that_is_supported_says_by_what() -> None:
@@ -562,14 +581,14 @@ def test_the_foot_is_silent_about_what_is_not_known() -> None:
 
 
 def test_a_draft_says_whether_anything_has_come() -> None:
-    assert "Searching the articles" in parsed(draft_html("q", "", "model")).get_text()
-    writing = parsed(draft_html("q", "The bridge is **long**", "model"))
+    assert "Searching the articles" in parsed(drafted("q", "", "model")).get_text()
+    writing = parsed(drafted("q", "The bridge is **long**", "model"))
     assert "Writing, not checked yet" in writing.get_text()
     assert only(writing, "strong").get_text() == "long"
 
 
 def test_marks_in_a_draft_are_no_chips() -> None:
-    assert not parsed(draft_html("q", "It is long [1].", "model")).select("a")
+    assert not parsed(drafted("q", "It is long [1].", "model")).select("a")
 
 
 # ---------------------------------------------------------------- citations by passage

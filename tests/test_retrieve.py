@@ -19,11 +19,12 @@ from rag.config import RetrievalSettings
 from rag.embed import MiniLMEmbedding
 from rag.index import exact_index
 from rag.ledger import LedgerReader
-from rag.retrieve import HybridRetriever, fuse, inverse_document_frequency
+from rag.ranking import fuse, inverse_document_frequency
+from rag.retrieve import HybridRetriever
 from rag.spread import spread
 from rag.sufficiency import judge
 from rag.text import question_terms
-from rag.types import Evidence
+from rag.types import ALL_ARTICLES, Evidence, Scope
 
 Open = Callable[..., Footnote]
 
@@ -118,7 +119,7 @@ def test_what_answers_one_part_of_a_question_comes_before_what_is_a_little_neare
 def test_spreading_keeps_order_and_count_and_caps_an_article_while_others_have_passages(
     articles: list[str], count: int
 ) -> None:
-    kept = spread(articles, count)
+    kept = spread(articles, count).taken
     assert kept == sorted(set(kept))
     assert len(kept) == min(count, len(articles))
     taken = Counter(articles[position] for position in kept)
@@ -137,7 +138,7 @@ def test_what_only_repeats_others_waits_until_nothing_else_is_left(
     passages: list[tuple[str, list[str]]], count: int, least: int
 ) -> None:
     articles = [article for article, _ in passages]
-    kept = spread(articles, count, lambda position: passages[position][1], least)
+    kept = spread(articles, count, lambda position: passages[position][1], least).taken
     assert kept == sorted(set(kept))
     assert min(count, least, len(articles)) <= len(kept) <= count
     new = [
@@ -153,19 +154,19 @@ def test_what_only_repeats_others_waits_until_nothing_else_is_left(
 def test_of_copies_the_best_is_kept_and_one_that_is_changed_counts_with_its_original() -> None:
     told = [["one", "two", "three"]] * 6 + [["one", "two", "not three"]] * 6 + [["four"], ["five"], ["six"]]
     articles = [f"copy {i}" for i in range(12)] + ["x", "y", "z"]
-    assert spread(articles, 4, told.__getitem__) == [0, 6, 12, 13]
-    assert spread(articles, 5, told.__getitem__) == [0, 6, 12, 13, 14]
-    assert spread(articles, 7, told.__getitem__, least=7) == [0, 1, 2, 6, 12, 13, 14]
-    assert spread(articles, 20, told.__getitem__, least=3) == [0, 6, 12, 13, 14]
+    assert spread(articles, 4, told.__getitem__).taken == [0, 6, 12, 13]
+    assert spread(articles, 5, told.__getitem__).taken == [0, 6, 12, 13, 14]
+    assert spread(articles, 7, told.__getitem__, least=7).taken == [0, 1, 2, 6, 12, 13, 14]
+    assert spread(articles, 20, told.__getitem__, least=3).taken == [0, 6, 12, 13, 14]
 
 
 def test_an_article_may_repeat_itself_within_its_share() -> None:
-    assert spread(["a", "a", "b"], 3, [["one"], ["one"], ["two"]].__getitem__) == [0, 1, 2]
+    assert spread(["a", "a", "b"], 3, [["one"], ["one"], ["two"]].__getitem__).taken == [0, 1, 2]
 
 
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=40), st.integers(1, 20))
 def test_of_each_article_the_best_passages_are_kept(articles: list[str], count: int) -> None:
-    kept = set(spread(articles, count))
+    kept = set(spread(articles, count).taken)
     assert 0 in kept
     for article in set(articles):
         chosen = [position in kept for position, other in enumerate(articles) if other == article]
@@ -184,7 +185,7 @@ def test_of_each_article_the_best_passages_are_kept(articles: list[str], count: 
     ],
 )
 def test_no_article_takes_more_than_half_while_others_have_some(articles: str, count: int, expected: list[int]) -> None:
-    assert spread(articles, count) == expected
+    assert spread(articles, count).taken == expected
 
 
 # ---------------------------------------------------------------- rarity
@@ -222,15 +223,15 @@ def test_candidates_are_looked_for_by_the_rarest_words_and_scored_by_all(
     asked: list[list[str]] = []
     original = LedgerReader.search_terms
 
-    def recording(self: LedgerReader, terms: Sequence[str], limit: int) -> list[int]:
+    def recording(self: LedgerReader, terms: Sequence[str], limit: int, scope: Scope = ALL_ARTICLES) -> list[int]:
         asked.append(list(terms))
-        return original(self, terms, limit)
+        return original(self, terms, limit, scope)
 
     monkeypatch.setattr(LedgerReader, "search_terms", recording)
     library.search(question)
     frequencies = library._ledger.document_frequencies(question_terms(question))
     assert [frequencies[term] for term in asked[0]] == sorted(frequencies.values())
-    monkeypatch.setattr("rag.retrieve._SCORED", 1)
+    monkeypatch.setattr("rag.ranking._SCORED", 1)
     fewer = library.search(question)
     assert asked[1] == asked[0][:1]
     # All of this small library is near enough to be among the candidates by vector, whatever words find.

@@ -1,16 +1,18 @@
-"""Owns what the page's script asks of the server beside questions: each act checked, of the reader's session, answered with HTML."""
+"""Owns what the page's script asks of the server beside questions: to open, list, rename, delete, stop, judge."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from rag import Footnote
+from rag.errors import InputError
 from ui.chat import Chat
 from ui.conversations import Conversations
+from ui.feedback import FeedbackFile
 from ui.listing import listing_html
-from ui.requests import Conversing, Listing, Open, read
+from ui.requests import Conversing, Judging, Listing, Open, read
 from ui.turn_view import turn_html
+from ui.turns import Feedback
 
 Act = Callable[[Any, str], dict[str, Any]]
 """Does what a reader's script asks, given its data and the session; returns JSON values."""
@@ -19,10 +21,10 @@ Act = Callable[[Any, str], dict[str, Any]]
 class Acts:
     """The acts of one page; each is called by its name."""
 
-    def __init__(self, library: Footnote, chat: Chat, conversations: Conversations, keep_days: int) -> None:
-        self._library = library
+    def __init__(self, chat: Chat, conversations: Conversations, feedback: FeedbackFile, keep_days: int) -> None:
         self._chat = chat
         self._conversations = conversations
+        self._feedback = feedback
         self._keep_days = keep_days
 
     def start(self, data: Any, session: str) -> dict[str, Any]:
@@ -52,6 +54,20 @@ class Acts:
     def stop(self, data: Any, session: str) -> dict[str, Any]:
         """End the answer that is being written."""
         self._chat.stop(session, read(Conversing, data).conversation)
+        return {}
+
+    def feedback(self, data: Any, session: str) -> dict[str, Any]:
+        """Keep what a reader thinks of a reply, with the conversation and as a case for evaluation."""
+        asked = read(Judging, data)
+        number, k = asked.place
+        turns = self._conversations.turns(session, asked.conversation)
+        replies = turns[number - 1].replies if number <= len(turns) else ()
+        answer = replies[k - 1].answer if k <= len(replies) else None
+        if answer is None:
+            raise InputError("This answer is not here any more. Load the page again.")
+        feedback = None if asked.good is None else Feedback(asked.good, asked.reason.strip())
+        self._feedback.judge(answer, feedback)
+        self._conversations.set_feedback(session, asked.conversation, number, k, feedback)
         return {}
 
     def _listed(self, session: str, current: str | None, search: str) -> dict[str, Any]:

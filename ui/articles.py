@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, StringConstraints
@@ -14,11 +15,13 @@ from rag.errors import InputError
 from rag.ledger import FileRecord, Listed
 from rag.sync import REMOVED
 from rag.text import question_terms
-from ui.articles_view import Allowed, Entry, list_html, tools_html, work_html
+from ui.articles_view import Entry, list_html, tools_html
 from ui.indexing import Indexing
 from ui.requests import Request, read
+from ui.work_view import Allowed, work_html
 
 _SWITCHED_OFF = "This is switched off on this server. Ask whoever runs it."
+_NEWS = timedelta(minutes=5)
 _Text = Annotated[str, StringConstraints(max_length=2000)]
 _Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Sort = Literal["date", "title", "added"]
@@ -33,7 +36,7 @@ class Looking(Request):
     do: Literal["show", "sync", "add", "remove", "putback"] = "show"
     search: Annotated[str, StringConstraints(max_length=200)] = ""
     sort: Sort = "date"
-    chosen: Annotated[list[_Id], Field(max_length=5000)] = []
+    chosen: list[_Id] = Field(default=[], max_length=5000)
     source: _Text = ""
     address: _Text = ""
     version: Annotated[str, StringConstraints(max_length=100)] = ""
@@ -75,8 +78,10 @@ class ArticlesPane:
         problems = sorted((file for file in seen.files.values() if file.reason), key=lambda file: file.source)
         return answer | {
             "gone": [chosen for chosen in asked.chosen if chosen not in ids],
-            "tools": tools_html(allowed, asked.search, asked.sort, len(ids)),
-            "work": work_html(work, allowed, {file.source for file in problems if file.reason == REMOVED}),
+            "tools": tools_html(allowed, asked.sort, len(ids)),
+            "work": work_html(
+                work, allowed, {file.source for file in problems if file.reason == REMOVED}, _minutes_ago()
+            ),
             "list": list_html(
                 self._entries(seen, asked.search, asked.sort),
                 len(ids),
@@ -89,8 +94,7 @@ class ArticlesPane:
 
     def _change(self, asked: Looking) -> None:
         page, indexing = self._page, self._indexing
-        indexing_allowed = {"add": page.add_urls, "remove": page.remove, "putback": page.remove}.get(asked.do, True)
-        if not indexing_allowed:
+        if not {"add": page.add_urls, "remove": page.remove, "putback": page.remove}.get(asked.do, True):
             raise InputError(_SWITCHED_OFF)
         if asked.do == "sync":
             indexing.sync()
@@ -137,6 +141,10 @@ class ArticlesPane:
         elif sort == "added":
             entries.sort(key=lambda entry: -entry.listed.came)
         return entries
+
+
+def _minutes_ago() -> str:
+    return (datetime.now(UTC) - _NEWS).isoformat(timespec="seconds")
 
 
 def _plain(text: str) -> str:

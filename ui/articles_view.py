@@ -9,25 +9,13 @@ from rag.ledger import FileRecord, Listed
 from rag.sync import REMOVED
 from ui.filenames import EXTENSIONS
 from ui.icons import icon
-from ui.indexing import Job, Work
 from ui.render import escape, escape_name
+from ui.work_view import Allowed, counted, put_back
 
 MOST = 500
 """Articles shown at once; a search finds the others."""
 _MOST_PROBLEMS = 200
-_REPORTS = 3  # shown in full; earlier ones behind a fold
 _SORTS = {"date": "Newest first", "title": "By title", "added": "Last added"}
-_VERBS = {"sync": "Sync", "add": "Adding", "remove": "Removing", "put back": "Putting back", "upload": "Upload"}
-
-
-class Allowed(NamedTuple):
-    """What a reader may do to the articles; `refusal` says why nothing at all. `megabytes` is the most of a file."""
-
-    refusal: str | None
-    uploads: bool
-    urls: bool
-    remove: bool
-    megabytes: int
 
 
 class Entry(NamedTuple):
@@ -43,7 +31,7 @@ class Entry(NamedTuple):
 # ---------------------------------------------------------------- finding and adding
 
 
-def tools_html(allowed: Allowed, search: str, sort: str, total: int) -> str:
+def tools_html(allowed: Allowed, sort: str, total: int) -> str:
     """Return the search, and what adds articles."""
     options = "".join(
         f'<option value="{key}"{" selected" if key == sort else ""}>{name}</option>' for key, name in _SORTS.items()
@@ -51,7 +39,7 @@ def tools_html(allowed: Allowed, search: str, sort: str, total: int) -> str:
     find = (
         '<div class="fn-find"><label class="fn-sr" for="fn-find-articles">Search articles</label>'
         '<input type="search" id="fn-find-articles" placeholder="Search articles" maxlength="200" autocomplete="off" '
-        f'spellcheck="false" value="{escape(search)}"><label class="fn-sr" for="fn-sort">Order</label>'
+        'spellcheck="false"><label class="fn-sr" for="fn-sort">Order</label>'
         f'<select id="fn-sort">{options}</select></div>'
     )
     if allowed.refusal:
@@ -63,10 +51,11 @@ def tools_html(allowed: Allowed, search: str, sort: str, total: int) -> str:
     )
     if not adding:
         return f'{find}<div class="fn-tools">{sync}</div>'
-    opened = "" if total else " open"
+    opened, hidden = ("false", " hidden") if total else ("true", "")
     return (
-        f'{find}<div class="fn-tools"><details class="fn-adding" id="fn-adding"{opened}>'
-        f'<summary class="fn-button">{icon("new")}Add articles</summary>{adding}</details>{sync}</div>'
+        f'{find}<div class="fn-tools"><button type="button" class="fn-button fn-add" id="fn-add" data-library="open" '
+        f'aria-expanded="{opened}" aria-controls="fn-adding">{icon("new")}Add articles</button>{sync}</div>'
+        f'<div class="fn-adding" id="fn-adding"{hidden}>{adding}</div>'
     )
 
 
@@ -81,118 +70,12 @@ def _drop(megabytes: int) -> str:
 
 
 _ADDRESS = (
-    '<form class="fn-address" id="fn-address" novalidate><label class="fn-sr" for="fn-url">Address of a web page</label>'
+    '<form class="fn-address" id="fn-address" novalidate>'
+    '<label class="fn-sr" for="fn-url">Address of a web page</label>'
     '<input type="url" id="fn-url" placeholder="https:// … a web page" maxlength="2000" autocomplete="off" '
     'inputmode="url" spellcheck="false">'
     f'<button class="fn-button" id="fn-add-url">{icon("link")}Add</button></form>'
 )
-
-# ---------------------------------------------------------------- changes
-
-
-def work_html(work: Work, allowed: Allowed, removed: Collection[str]) -> str:
-    """Return the change at work with its progress, those that wait, and the reports of those that are over.
-
-    `removed` are the files that can be put back.
-    """
-    parts = [_working(work.current)] if work.current else []
-    if work.waiting:
-        more = len(work.waiting)
-        parts.append(f'<p class="fn-meta fn-queue">{more} more {"change waits" if more == 1 else "changes wait"}.</p>')
-    over = [_report(job, allowed, removed) for job in reversed(work.over)]
-    parts += over[:_REPORTS]
-    if rest := over[_REPORTS:]:
-        parts.append(
-            f'<details class="fn-earlier" id="fn-earlier"><summary>Earlier changes ({len(rest)})</summary>'
-            f"{''.join(rest)}</details>"
-        )
-    return "".join(parts)
-
-
-def _working(job: Job) -> str:
-    what = _subject(job)
-    done, bar = "", "<progress></progress>"
-    if job.progress and job.progress.total:
-        progress = job.progress
-        bar = f'<progress max="{progress.total}" value="{progress.done}"></progress>'
-        done = f"{progress.done:,} of {_count(progress.total, 'file')}"
-        if progress.passages:
-            done += f", {_count(progress.passages, 'new passage')}"
-    bar = bar.replace("<progress", f'<progress aria-label="{what}"')
-    return f'<div class="fn-job working"><p>{what} …</p>{bar}<p class="fn-meta">{done or "Just begun"}</p></div>'
-
-
-def _subject(job: Job) -> str:
-    if job.kind == "sync":
-        return "Reading the articles folder"
-    if job.kind == "upload":
-        return f"Reading {_names(job.sources)}"
-    return f"{_VERBS[job.kind]} {_names(job.sources)}"
-
-
-def _names(sources: Sequence[str]) -> str:
-    shown = ", ".join(escape_name(source) for source in sources[:2])
-    return shown if len(sources) <= 2 else f"{shown} and {len(sources) - 2:,} more"
-
-
-def _report(job: Job, allowed: Allowed, removed: Collection[str]) -> str:
-    if job.error is not None:
-        what = "The sync" if job.kind == "sync" else f"{_VERBS[job.kind]} {_names(job.sources)}"
-        return _card(job, "bad", f"{what} did not work.", f'<p class="fn-meta">{escape_name(job.error)}</p>')
-    if job.kind == "remove":
-        (source,) = job.sources
-        undo = "" if job.deleted else _undo(job, source, allowed, removed)
-        return _card(job, "good", f"{'Deleted' if job.deleted else 'Removed'} {_names(job.sources)}.", undo)
-    if job.kind == "sync":
-        return _card(job, "good", _counted(job), "")
-    problems = dict((*job.report.failed, *job.report.skipped)) if job.report else {}
-    missed = [(source, problems[source]) for source in job.sources if source in problems]
-    fine = [source for source in job.sources if source not in problems]
-    items = "".join(f"<li><b>{escape_name(source)}</b> {escape_name(reason)}</li>" for source, reason in missed)
-    more = f'<ul class="fn-reasons">{items}</ul>' if items else ""
-    return _card(job, "doubt" if missed else "good", f"Indexed {_names(fine)}." if fine else "Not indexed:", more)
-
-
-def _undo(job: Job, source: str, allowed: Allowed, removed: Collection[str]) -> str:
-    if allowed.remove and source in removed:
-        return _put_back(source, f"fn-undo-{job.number}")
-    if allowed.urls and "://" in source:
-        return (
-            f'<button type="button" class="fn-link" id="fn-undo-{job.number}" data-library="add" '
-            f'data-address="{escape(source)}">Add again</button>'
-        )
-    return ""
-
-
-def _put_back(source: str, name: str) -> str:
-    return (
-        f'<button type="button" class="fn-link" id="{name}" data-library="putback" data-source="{escape(source)}" '
-        f'aria-label="Put back {escape_name(source)}">Put back</button>'
-    )
-
-
-def _counted(job: Job) -> str:
-    report = job.report
-    if report is None:
-        return "Synced."
-    counts = {
-        "indexed": len(report.indexed),
-        "failed": len(report.failed),
-        "skipped": len(report.skipped),
-        "taken out": len(report.removed),
-        "unchanged": report.unchanged,
-    }
-    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    return f"Synced: {said}." if said else "Synced: the folder is empty."
-
-
-def _card(job: Job, state: str, what: str, more: str) -> str:
-    sign = {"good": "✓", "doubt": "!", "bad": "✗"}[state]
-    return (
-        f'<div class="fn-job {state}" data-job="{job.number}"><p><span aria-hidden="true">{sign}</span> {what}</p>'
-        f"{more}</div>"
-    )
-
 
 # ---------------------------------------------------------------- the list
 
@@ -219,7 +102,7 @@ def list_html(
 
 
 def _scope(found: int, total: int, search: str) -> str:
-    count = f"{found:,} of {_count(total, 'article')}" if search.strip() else _count(total, "article")
+    count = f"{found:,} of {counted(total, 'article')}" if search.strip() else counted(total, "article")
     return (
         f'<div class="fn-scope"><p><b id="fn-count">{count}</b> '
         '<span id="fn-chosen" aria-live="polite" data-none="Questions go to all of them."></span></p>'
@@ -294,13 +177,9 @@ def _problems(problems: Sequence[FileRecord], allowed: Allowed) -> str:
 
 def _problem(n: int, file: FileRecord, allowed: Allowed) -> str:
     if file.reason == REMOVED:
-        back = _put_back(file.source, f"fn-back-{n}") if allowed.remove else ""
+        back = put_back(file.source, f"fn-back-{n}") if allowed.remove else ""
         return f"<li><b>{escape_name(file.source)}</b> removed {back}</li>"
     return (
         f'<li><b>{escape_name(file.source)}</b> <span class="{file.state}">{file.state}</span>: '
         f"{escape_name(file.reason or '')}</li>"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -75,7 +75,7 @@ class ConversationFile:
             try:
                 with self._database as database:
                     yield database
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise self._failure(error) from error
 
     def forget(self, before: datetime) -> None:
@@ -90,7 +90,7 @@ class ConversationFile:
         with self._lock:
             self._database.close()
 
-    def _failure(self, error: sqlite3.Error) -> StoreError:
+    def _failure(self, error: Exception) -> StoreError:
         if self._file and (_code(error) in _DAMAGED or not self._file.exists()):
             self._database.close()
             self._database = self._opened(error)
@@ -100,15 +100,15 @@ class ConversationFile:
             return StoreError("The disk is full, so this is not kept. Free some space, then try again.")
         return StoreError("This is not kept: the file of conversations cannot be used. The log of the server says why.")
 
-    def _opened(self, damage: sqlite3.Error | None = None) -> sqlite3.Connection:
+    def _opened(self, damage: Exception | None = None) -> sqlite3.Connection:
         """Return the file open, a new one in the place of one that is damaged; in memory where it cannot be used."""
         while self._file:
             try:
                 if damage and self._file.exists():
                     _set_aside(self._file, f"{self._clock():%Y%m%d-%H%M%S-%f}", damage)
                 return _connected(self._file)
-            except (OSError, sqlite3.Error) as error:
-                if damage is None and isinstance(error, sqlite3.Error) and _code(error) not in _DISK:
+            except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+                if damage is None and not isinstance(error, OSError) and _code(error) not in _DISK:
                     damage = error
                 else:
                     _log.warning("%s cannot be used (%s): conversations are not kept.", self._file, error)
@@ -136,14 +136,19 @@ def _connected(file: Path | None) -> sqlite3.Connection:
                 raise sqlite3.DatabaseError(found)
         schema = "" if version else _SCHEMA  # without it this only tells whether the file can be written
         database.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {_VERSION}; COMMIT;")
+        there = [sql for (sql,) in database.execute("SELECT sql FROM sqlite_schema WHERE sql NOTNULL")]
+        if len(there) != _SCHEMA.count(";") or not all(sql in _SCHEMA for sql in there):
+            raise sqlite3.DatabaseError("its tables are not ours")
     except BaseException:
         database.close()
         raise
     return database
 
 
-def _code(error: sqlite3.Error) -> int:
-    """Return SQLite's code for an error, 0 where it is none of SQLite's."""
+def _code(error: Exception) -> int:
+    """Return SQLite's code for an error; 0 for what we found ourselves."""
+    if isinstance(error, UnicodeDecodeError):  # a name in the schema is damaged, and so is SQLite's message about it
+        return sqlite3.SQLITE_CORRUPT
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 

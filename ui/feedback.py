@@ -6,6 +6,7 @@ refusal that was liked tells that nothing is to be found. What was disliked is k
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -25,6 +26,7 @@ _MOST_LINES = 10_000  # the oldest go
 _MOST_STRINGS = 3
 _PHRASE = range(8, 2, -1)  # words
 _REASON = 500  # characters
+_POSSESSIVE = re.compile(r"['’]s?\Z")
 _WHO = re.compile(r"\bwho(?:m|se)?\b", re.IGNORECASE)
 
 
@@ -113,28 +115,31 @@ def _kind(answer: Answer, feedback: Feedback) -> str:
 
 
 def _strings(answer: Answer) -> list[str]:
-    """Return what tells the sentences of a right answer from others: one short string for each of the first few."""
+    """Return what must be found again: a short string of each of the first sentences that are supported."""
+    supported = [sentence for sentence in answer.sentences if sentence.verdict == "supported"][:_MOST_STRINGS]
     quotes = {citation.n: citation.quote for citation in answer.citations}
-    found: dict[str, None] = {}
-    for sentence in answer.sentences:
-        if sentence.verdict == "supported" and len(found) < _MOST_STRINGS:
-            cited = "\n".join(quotes[n] for n in sentence.citations)
-            string = next(_telling(sentence.text, cited, answer.standalone_question), None)
-            if string:
-                found[string] = None
-    return list(found)
+    pairs = [(sentence.text, "\n".join(quotes[n] for n in sentence.citations)) for sentence in supported]
+    question = answer.standalone_question
+    told = [next(_told(sentence, quote, question), None) for sentence, quote in pairs]
+    strings = [string for string in told if string] or [
+        phrase for sentence, quote in pairs[:1] for phrase in itertools.islice(_phrases(sentence, quote), 1)
+    ]
+    return list(dict.fromkeys(strings))
 
 
-def _telling(sentence: str, quote: str, question: str) -> Iterator[str]:
-    """Yield what a sentence shares with its quote: dates, numbers and names that the question lacks, then phrases."""
+def _told(sentence: str, quote: str, question: str) -> Iterator[str]:
+    """Yield the dates, numbers and names that a sentence shares with its quote and the question lacks."""
     stated = facts(quote)
     dated = [date.text for date in stated.dates]
     counted = [number.text for number in stated.numbers if any(map(str.isdigit, number.text))]
-    called = list(names(quote))
-    asked_for = [*called, *dated, *counted] if _WHO.search(question) else [*dated, *counted, *called]
-    for string in asked_for:
+    called = [_POSSESSIVE.sub("", name) for name in names(quote)]
+    for string in (*called, *dated, *counted) if _WHO.search(question) else (*dated, *counted, *called):
         if _stands(string, sentence) and not _stands(string, question):
             yield string
+
+
+def _phrases(sentence: str, quote: str) -> Iterator[str]:
+    """Yield the runs of words that a sentence shares with its quote, longest first."""
     words = quote.split()
     for length in _PHRASE:
         for start in range(len(words) - length + 1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rag import Footnote
-from rag.types import QUOTES
+from rag.types import QUOTES, ModelChoice
 from ui.icons import icon
 from ui.render import escape
 from ui.turn_view import model_label
@@ -57,23 +57,26 @@ def _header(login: bool) -> str:
 
 _LEFT = (
     '<div class="fn-tabs" role="tablist" aria-label="Lists">'
-    '<button type="button" role="tab" id="fn-tab-articles" aria-controls="fn-articles" aria-selected="true">Articles</button>'
+    '<button type="button" role="tab" id="fn-tab-articles" aria-controls="fn-articles" aria-selected="true">'
+    "Articles</button>"
     '<button type="button" role="tab" id="fn-tab-chats" aria-controls="fn-conversations" aria-selected="false" '
     'tabindex="-1">Conversations</button></div>'
-    '<div class="fn-slot" role="tabpanel" id="fn-articles" aria-labelledby="fn-tab-articles"><p class="fn-loading">Loading …</p></div>'
+    '<div class="fn-slot" role="tabpanel" id="fn-articles" aria-labelledby="fn-tab-articles">'
+    '<p class="fn-loading">Loading …</p></div>'
     '<div class="fn-slot" role="tabpanel" id="fn-conversations" aria-labelledby="fn-tab-chats" hidden></div>'
 )
 
 _SIDE = (
-    '<div class="fn-slot"><div class="fn-hint"><h2 tabindex="-1">Evidence</h2><p>Open a footnote of an answer to read the '
-    "article it comes from, at the very words. What was found and not cited stands below.</p></div></div>"
+    '<div class="fn-slot"><div class="fn-hint"><h2 tabindex="-1">Evidence</h2>'
+    "<p>Open a footnote of an answer to read the article it comes from, at the very words. "
+    "What was found and not cited stands below.</p></div></div>"
 )
 
 
 def _intro(examples: Sequence[str]) -> str:
     cards = "".join(
-        f'<li><button type="button" class="fn-example" data-do="ask" data-question="{escape(question)}">{escape(question)}'
-        "</button></li>"
+        f'<li><button type="button" class="fn-example" data-do="ask" data-question="{escape(question)}">'
+        f"{escape(question)}</button></li>"
         for question in examples
     )
     return (
@@ -84,32 +87,47 @@ def _intro(examples: Sequence[str]) -> str:
 
 
 def _options(library: Footnote) -> str:
-    names = [model.name for model in library.models]
-    default = model_label(library.model)
-    models = f'<option value="">{escape(default)}</option>' + "".join(
-        f'<option value="{escape(name)}">{escape(model_label(name))}</option>'
-        for name in names
-        if name != library.model
-    )
-    compared = "".join(
-        f'<label><input type="checkbox" name="compared" value="{escape(name)}"{" checked" if i < 2 else ""}> '
-        f"{escape(model_label(name))}</label>"
-        for i, name in enumerate(names)
-    )
-    compare = (
-        '<label><input type="radio" name="mode" value="compare"><span>Compare</span></label>' if len(names) > 1 else ""
-    )
-    picker = (
-        f'<label class="fn-pick"><span class="fn-sr">Answered by</span><select id="fn-model">{models}</select></label>'
-        if len(names) > 1
-        else f'<span class="fn-model{"" if library.model == QUOTES else " on"}">{escape(default)}</span>'
+    """Return how a question is asked: answered, searched for or compared; by which model; of which articles."""
+    choices = library.models
+    several = len(choices) > 1
+    modes = [("answer", "Answer"), ("search", "Search only"), *([("compare", "Compare")] if several else [])]
+    radios = "".join(
+        f'<label><input type="radio" name="mode" value="{mode}"{" checked" if mode == "answer" else ""}>'
+        f"<span>{words}</span></label>"
+        for mode, words in modes
     )
     return (
-        '<form class="fn-how" aria-label="How to ask"><fieldset class="fn-modes"><legend class="fn-sr">Mode</legend>'
-        '<label><input type="radio" name="mode" value="answer" checked><span>Answer</span></label>'
-        '<label><input type="radio" name="mode" value="search"><span>Search only</span></label>'
-        f"{compare}</fieldset>{picker}"
+        '<form class="fn-how" aria-label="How to ask">'
+        f'<fieldset class="fn-modes"><legend class="fn-sr">Mode</legend>{radios}</fieldset>'
+        f"{_model_picker(library.model, choices)}"
         '<button type="button" class="fn-chosen" data-do="choose">All articles</button>'
         '<label class="fn-date"><span>As of</span> <input type="date" id="fn-as-of"></label>'
-        f'<fieldset class="fn-compared" hidden><legend>Compare two to four</legend>{compared}</fieldset></form>'
+        f"{_compared(choices) if several else ''}</form>"
     )
+
+
+def _model_picker(model: str, choices: Sequence[ModelChoice]) -> str:
+    if len(choices) == 1:
+        return f'<span class="fn-model{"" if model == QUOTES else " on"}">{escape(model_label(model))}</span>'
+    rest = "".join(
+        f'<option value="{escape(choice.name)}">{escape(model_label(choice.name))}{_remark(choice)}</option>'
+        for choice in choices
+        if choice.name != model
+    )
+    return (
+        '<label class="fn-pick"><span class="fn-sr">Answered by</span><select id="fn-model">'
+        f'<option value="">{escape(model_label(model))}</option>{rest}</select></label>'
+    )
+
+
+def _compared(choices: Sequence[ModelChoice]) -> str:
+    boxes = "".join(
+        f'<label><input type="checkbox" name="compared" value="{escape(choice.name)}"{" checked" if i < 2 else ""}> '
+        f"{escape(model_label(choice.name))}{_remark(choice)}</label>"
+        for i, choice in enumerate(choices)
+    )
+    return f'<fieldset class="fn-compared" hidden><legend>Compare two to four</legend>{boxes}</fieldset>'
+
+
+def _remark(choice: ModelChoice) -> str:
+    return f" ({escape(choice.missing_key)} is not set)" if choice.missing_key else ""

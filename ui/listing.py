@@ -37,7 +37,14 @@ def _item(conversation: Conversation, current: bool) -> str:
     turns = f"{conversation.turns} question{'s' * (conversation.turns != 1)}"
     return (
         f'<li class="fn-chat" data-conversation="{identifier}"><a href="/?c={identifier}" data-do="open"{marked}>'
-        f'<span class="fn-title">{title}</span><span class="fn-meta">{escape(conversation.updated[:10])} · {turns}</span></a>'
-        f'<button type="button" class="fn-act" data-do="rename" aria-label="Rename “{title}”" title="Rename">{icon("edit")}</button>'
-        f'<button type="button" class="fn-act" data-do="delete" aria-label="Delete “{title}”" title="Delete">{icon("delete")}</button></li>'
+        f'<span class="fn-title">{title}</span>'
+        f'<span class="fn-meta">{escape(conversation.updated[:10])} · {turns}</span></a>'
+        f"{_act('rename', 'Rename', title, 'edit')}{_act('delete', 'Delete', title, 'delete')}</li>"
+    )
+
+
+def _act(do: str, verb: str, title: str, drawing: str) -> str:
+    return (
+        f'<button type="button" class="fn-act" data-do="{do}" aria-label="{verb} “{title}”" title="{verb}">'
+        f"{icon(drawing)}</button>"
     )

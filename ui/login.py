@@ -31,9 +31,8 @@ _WRONG = "That is not the password."
 class Attempts:
     """How often a wrong password came, from each address and from all.
 
-    After `each` wrong ones in a minute from one address, or `all_` from everywhere, nobody there may try for a minute;
-    each further minute of the same kind takes twice as long as the one before, up to an hour. An address that was not
-    wrong for an hour is forgotten.
+    After `each` wrong ones in a minute from one address, or `all_` from everywhere, nobody there may try for a minute.
+    Each wait is twice as long as the one before, up to an hour, until nobody had to wait for an hour.
     """
 
     def __init__(self, each: int = 5, all_: int = 50, clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,13 +69,13 @@ class _Wrongs:
         self.until = 0.0
 
     def add(self, now: float) -> None:
-        if self._times and now - self._times[-1] > _FORGOTTEN:
+        if now - self.until > _FORGOTTEN:
             self._blocks = 0
         self._times = [then for then in self._times if now - then < _MINUTE] + [now]
         if len(self._times) >= self._most:
             self.until = now + min(_MINUTE * 2**self._blocks, _FORGOTTEN)
             self._blocks = min(self._blocks + 1, 10)
-            self._times = [now]
+            self._times = []
 
 
 class Door:

@@ -76,7 +76,7 @@ def _part(html: str, name: str, script: str | None = None) -> gr.HTML:
 
 
 def _bridge(name: str) -> str:
-    """Return the script that hands what gradio gives a component to the page's own script, now or when it has loaded."""
+    """Return the script that keeps what gradio gives a component for the page's own script."""
     return (
         f"(window.footnoteParts = window.footnoteParts || {{}}).{name} = "
         "{ element, trigger, watch, server: typeof server === 'undefined' ? null : server };"
@@ -92,7 +92,6 @@ def _question_box() -> gr.Textbox:
         max_lines=6,
         max_length=8000,
         submit_btn=True,
-        autofocus=True,
         elem_id="fn-ask",
         html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
     )

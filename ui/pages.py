@@ -167,7 +167,7 @@ def _mark(article: Article, box: Box, current: bool) -> str:
     kind = "fn-box current" if current else "fn-box"
     for i, (left, top, width, height) in enumerate(box.rects):
         place = f"left:{left:.3%};top:{top:.3%};width:{width:.3%};height:{height:.3%}"
-        inside = f'><span class="fn-unseen">{words}</span>' if i == 0 else ' aria-hidden="true">'
+        inside = f'><span class="fn-sr">{words}</span>' if i == 0 else ' aria-hidden="true">'
         data = f'data-start="{box.span.start}" data-end="{box.span.end}"'
         marks.append(f'<mark class="{kind}" {data} style="{place}"{inside}</mark>')
     return "".join(marks)

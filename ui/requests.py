@@ -70,6 +70,12 @@ class Judging(Request):
     good: bool | None
     reason: Annotated[str, Field(max_length=500)] = ""
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """The number of the turn, and which of its replies, both from 1."""
+        number, _, k = self.key.partition(".")
+        return int(number), int(k or 1)
+
 
 def read(kind: type[T], data: Any) -> T:
     """Return a request of the page's script, given as JSON or as its values. Raises InputError where it is not one."""

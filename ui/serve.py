@@ -8,8 +8,8 @@ import logging
 import resource
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,13 @@ from ui.gradio_routes import Endpoints, GradioGate
 from ui.page import ASSETS, HEAD
 from ui.sessions import Sessions
 from ui.site import Site
+from ui.uploads import MOST_IN_BODY
 
 _UNDOCUMENTED: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _CLICKS = 41  # threads for what is no answer; not 40 in all, which gradio takes for the pool of everything else
 _CONNECTIONS = 2000  # an open page holds up to six: 200 readers, their answers, and /health
+_LARGE = {"/articles": MOST_IN_BODY + 1_000_000}  # a little more than it takes: it says itself what is too large
 _HEAD_BYTES = 32_768  # of a request; cookies of other servers on this machine come along
 
 
@@ -42,7 +44,14 @@ def build_app(library: Footnote, host: str = "127.0.0.1") -> FastAPI:
     page = library.settings.page
     password = page.password.get_secret_value() if page.password else None
     sessions = Sessions(library.settings.library, page.keep_days, password)
-    app = FastAPI(title="Footnote", **_UNDOCUMENTED)
+    site = Site(library, sessions)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        site.close()
+
+    app = FastAPI(title="Footnote", lifespan=lifespan, **_UNDOCUMENTED)
     app.add_exception_handler(Exception, _broken)
 
     @app.get("/health")
@@ -55,11 +64,10 @@ def build_app(library: Footnote, host: str = "127.0.0.1") -> FastAPI:
     if password is not None:
         app.include_router(login.router(sessions, password, login.Attempts()))
         app.add_middleware(login.Door, sessions=sessions)
-    site = Site(library, sessions)
     for router in site.routers:  # before the mount: what comes after it is never reached
         app.include_router(router)
     _mount(app, site.page, sessions, library.settings.limits.answers_at_once, issues=password is None)
-    app.add_middleware(Fence, hosts=Hosts(host, page.hosts))
+    app.add_middleware(Fence, hosts=Hosts(host, page.hosts), large=_LARGE.get)
     return app
 
 

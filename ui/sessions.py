@@ -106,17 +106,11 @@ def _kept_secret(path: Path) -> bytes:
         if len(secret) == _SECRET_BYTES:
             return secret
     except OSError:
-        pass
+        pass  # as if there were none
     secret = secrets.token_bytes(_SECRET_BYTES)
-    making = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        with _opened(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
-            file.write(secret)
-            os.fsync(file.fileno())
-        making.replace(path)
+        _write_anew(path, secret)
     except OSError as error:
-        with suppress(OSError):
-            making.unlink(missing_ok=True)
         _log.warning("readers are known until the next start only: %s cannot be kept: %s", path.name, error.strerror)
     return secret
 
@@ -130,7 +124,26 @@ def _read_ended(path: Path, now: float) -> dict[str, int]:
         return {}
     pairs = [line.split(" ") for line in lines]
     known = {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
-    return {session: until for session, until in known.items() if until > now}
+    left = {session: until for session, until in known.items() if until > now}
+    if len(left) < len(lines):
+        with suppress(OSError):
+            _write_anew(path, "".join(f"{session} {until}\n" for session, until in left.items()).encode())
+    return left
+
+
+def _write_anew(path: Path, content: bytes) -> None:
+    """Put a file of this content in place of what is there, whole or not at all."""
+    making = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        with _opened(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        making.replace(path)
+    except OSError:
+        with suppress(OSError):
+            making.unlink(missing_ok=True)
+        raise
 
 
 def _opened(path: Path, flags: int) -> BinaryIO:

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rag import Footnote
+from ui import saving
 from ui.acts import Acts
 from ui.chat import Chat
 from ui.conversations import FILE_NAME, Conversations
+from ui.feedback import FeedbackFile
 from ui.frame import frame
 from ui.opening import Opening
 from ui.page import build_page
+from ui.pages import pages_router
 from ui.sessions import Sessions
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+
+
+FEEDBACK_FOLDER = "feedback"
 
 
 class Site:
@@ -24,19 +30,24 @@ class Site:
         settings = library.settings
         self.conversations = Conversations(settings.library / FILE_NAME, settings.page.keep_days, library.receipt)
         chat = Chat(library, self.conversations, settings.limits.answers_at_once)
-        acts = Acts(library, chat, self.conversations, settings.page.keep_days)
+        feedback = FeedbackFile(settings.library / FEEDBACK_FOLDER)
+        acts = Acts(chat, self.conversations, feedback, settings.page.keep_days)
         self.page = build_page(
             chat,
             {
                 "start": acts.start,
                 "listing": acts.listing,
                 "stop": acts.stop,
+                "feedback": acts.feedback,
                 "evidence": Opening(library, self.conversations).act,
             },
             sessions.session_of,
             frame(library, login=settings.page.password is not None),
         )
-        self.routers: list[APIRouter] = []
+        self.routers: list[APIRouter] = [
+            saving.router(self.conversations, sessions, library.receipt),
+            pages_router(library.pages),
+        ]
 
     def close(self) -> None:
         """Release what the parts hold."""

@@ -1,4 +1,4 @@
-"""Owns how a turn of the conversation looks: the question, how it was asked, its replies, and what can be done with them."""
+"""Owns how a turn of the conversation looks: the question, how it was asked, its replies, what can be done with it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,8 @@ def _reply(reply: Reply, key: str, conversation: str) -> str:
         return f'<p class="fn-error" role="alert">{escape(reply.error or "")}</p>'
     if answer.model == SEARCH:
         return passages_html(answer, key)
-    return f'<div class="fn-reply" data-key="{key}">{reply_html(answer, key, reply.error)}{_tools(reply, key, conversation)}</div>'
+    said = reply_html(answer, key, reply.error)
+    return f'<div class="fn-reply" data-key="{key}">{said}{_tools(reply, key, conversation)}</div>'
 
 
 def _tools(reply: Reply, key: str, conversation: str) -> str:

@@ -20,6 +20,7 @@ from rag import Footnote
 from rag.errors import ReadOnlyError
 from rag.folder import OWN
 from rag.load import MAX_BYTES
+from rag.text import printable
 from ui.filenames import EXTENSIONS, readable, safe_name, shown_name, with_number
 from ui.indexing import MARKER, UPLOADS, Indexing
 
@@ -178,7 +179,8 @@ class Uploads:
                     self._place(part, known)
                 except Refused as refused:
                     part.refused, part.source = refused, None
-        if sources := [part.source for part in parts if part.source]:
+        indexed = {source for source, record in self._library.ledger.files().items() if record.state == "indexed"}
+        if sources := [part.source for part in parts if part.source and not (part.note and part.source in indexed)]:
             _sync_folder(self.folder)
             self._indexing.uploaded(sources)
 
@@ -198,7 +200,7 @@ class Uploads:
                 part.source = f"{UPLOADS}/{self._name(part, content)}"
             target = self._library.articles / part.source
             if target.exists():
-                part.note = f"is there already, as {shown_name(part.source)}"
+                part.note = f"is there already, as {printable(part.source)}"
                 path.unlink()
             else:
                 path.rename(target)

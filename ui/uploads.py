@@ -45,9 +45,9 @@ def uploads_router(uploads: Uploads, session_of: Callable[[Mapping[str, str]], s
     """Return `POST /articles`: multipart, with the files in parts that have a file name.
 
     The answer is JSON: `error`, a sentence or null, and `files`, for each its `name`, and the `source` it has in the
-    library or the `error` why it was refused; `note` says that the very same file was there. Status 200 where a file
-    was kept, or was there; else 413 too large or too many, 422 not readable, 429 too much for today, 403 not to be changed here,
-    503 busy, 507 no space, 408 too slow.
+    library or the `error` why it was refused; `note` says that the very same file was there. Status 200 where one
+    was kept or was there; else 413 too large or too many, 422 not readable, 429 too much for today, 403 not to be
+    changed here, 503 busy, 507 no space, 408 too slow.
     """
     router = APIRouter()
 

@@ -50,10 +50,14 @@ def read_turn(content: bytes) -> Turn:
 
 def marked(content: bytes, k: int, feedback: Feedback | None) -> bytes | None:
     """Return a written turn with what a reader thinks of reply `k`, from 1; None where it has no such reply."""
-    given = json.loads(content)
-    if not 1 <= k <= len(given["replies"]):
+    try:
+        given = json.loads(content)
+        replies = given["replies"]
+        if not 1 <= k <= len(replies):
+            return None
+        replies[k - 1]["feedback"] = feedback._asdict() if feedback else None
+    except (ValueError, KeyError, TypeError):
         return None
-    given["replies"][k - 1]["feedback"] = feedback._asdict() if feedback else None
     return _json(given)
 
 

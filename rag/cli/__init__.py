@@ -97,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
         asking = command(name, run, text)
         asking.add_argument("question")
         asking.add_argument("--top-k", type=_positive, metavar="N", help="how many passages to retrieve")
+        asking.add_argument(
+            "--article", action="append", default=[], metavar="SOURCE", help="search this one only; may be repeated"
+        )
+        asking.add_argument("--as-of", metavar="DATE", help="search only what was published until then: 2025-08-31")
         if run is commands.ask:
             asking.add_argument("--model", metavar="NAME", help="answer with this model, as in FOOTNOTE_MODEL")
             asking.add_argument(

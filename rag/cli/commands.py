@@ -113,9 +113,10 @@ def ask(settings: Settings, options: argparse.Namespace) -> int:
         check_free(options.receipt)
     with _open(settings) as library:
         _sync_quietly(library)
+        scope = library.scope(options.article, options.as_of)
         failure = None
         try:
-            answer = library.ask(options.question, options.top_k)
+            answer = library.ask(options.question, options.top_k, scope=scope)
         except ProviderError as error:
             if error.answer is None:
                 raise
@@ -131,12 +132,13 @@ def ask(settings: Settings, options: argparse.Namespace) -> int:
 
 def search(settings: Settings, options: argparse.Namespace) -> int:
     """Show the nearest passages, after a sync."""
-    from rag.types import evidence_dicts
+    from rag.types import evidence_dicts, scope_dict
 
     with _open(settings) as library:
         _sync_quietly(library)
+        scope = library.scope(options.article, options.as_of)
         began = time.perf_counter()
-        evidence = library.search(options.question, options.top_k)
+        evidence = library.search(options.question, options.top_k, scope=scope)
         elapsed = round((time.perf_counter() - began) * 1000, 1)
         if as_wanted(options):
             result = {
@@ -144,6 +146,7 @@ def search(settings: Settings, options: argparse.Namespace) -> int:
                 "evidence": evidence_dicts(evidence, set()),
                 "warnings": [library.notice] if library.notice else [],
                 "timings": {"retrieve_ms": elapsed},
+                **scope_dict(scope),
             }
             print(as_json(result))
         else:
@@ -153,13 +156,15 @@ def search(settings: Settings, options: argparse.Namespace) -> int:
 
 def serve(settings: Settings, options: argparse.Namespace) -> int:
     """Serve the page, after a sync."""
-    from ui.serve import serve  # the page is the one thing of ui that rag knows
+    from ui.serve import check_access, serve  # the page is the one thing of ui that rag knows
 
+    check_access(settings.page, options.host)
     with _open(settings) as library:
         if library.notice:
             library.owner  # noqa: B018 - raises what is in the way
         _sync_quietly(library)
-        serve(library, options.host, options.port, started=lambda url: note(f"Footnote is at {url} (Ctrl-C stops it)"))
+        said = lambda url: note(f"Footnote is at {url} (Ctrl-C stops it)")  # noqa: E731
+        serve(library, options.host, options.port, said, warn=lambda text: note(f"footnote: {text}"))
     return 0
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from rag.errors import InputError
 
 QUESTIONS = "questions.jsonl"
-_NO_ANSWER = re.compile(r"unanswerable|null|no.?answer|off.?topic|false.?premise", re.IGNORECASE)
+_NO_ANSWER = re.compile(r"unanswerable|abstain|null|no.?answer|off.?topic|false.?premise", re.IGNORECASE)
 _INSUFFICIENT = re.compile(r"\s*(insufficient information|unanswerable|not enough information)\W*", re.IGNORECASE)
 _ABOUT = ("published", "url", "author", "language")
 

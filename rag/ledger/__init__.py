@@ -6,8 +6,18 @@ embedded, so equal text is never embedded twice, whatever file or version it is 
 """
 
 from rag.ledger.database import FILE_NAME, is_library
-from rag.ledger.read import FileRecord, LedgerReader, WebPage
+from rag.ledger.read import FileRecord, LedgerReader, Listed, WebPage
 from rag.ledger.schema import SCHEMA_VERSION
 from rag.ledger.write import Ledger, Staged
 
-__all__ = ["FILE_NAME", "SCHEMA_VERSION", "FileRecord", "Ledger", "LedgerReader", "Staged", "WebPage", "is_library"]
+__all__ = [
+    "FILE_NAME",
+    "SCHEMA_VERSION",
+    "FileRecord",
+    "Ledger",
+    "LedgerReader",
+    "Listed",
+    "Staged",
+    "WebPage",
+    "is_library",
+]

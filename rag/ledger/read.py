@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from rag.ledger.database import Database
-from rag.types import Article, Block, Candidates, Matrix, Passage, PassageVectors, Source, Span, StoredPassage
+from rag.ledger.search import TERMS, Search, marks, parts, quoted
+from rag.types import (
+    Article,
+    Block,
+    Matrix,
+    Passage,
+    PassageVectors,
+    Source,
+    Span,
+    StoredPassage,
+)
 
-T = TypeVar("T")
-_PARAMETERS = 500  # in one statement
-_TERMS = 1000  # in one lexical query, the first ones count: FTS5 takes more, but its time grows faster than they do
+_LOOKED_AT = 5000  # passages, for the articles that have some words: a list needs no more
 
 _PASSAGE_COLUMNS = """
     p.row, p.start, p."end", p.text, p.context, p.sentences, p.pages, v.passage, v.sentences,
@@ -37,6 +43,16 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """An article in a list: its file, what reading it left in doubt, and its place in the order of coming."""
+
+    source: Source
+    file: str
+    notes: tuple[str, ...]
+    came: int
+
+
+@dataclass(frozen=True, slots=True)
 class WebPage:
     """A web page as it was fetched; `charset` is what its server said, if anything."""
 
@@ -45,7 +61,7 @@ class WebPage:
     data: bytes
 
 
-class LedgerReader(Database):
+class LedgerReader(Search):
     """What anyone may ask of a library, its owner or a process beside it."""
 
     _counted: tuple[object, int] | None = None
@@ -82,8 +98,8 @@ class LedgerReader(Database):
         if not vector_keys:
             return np.empty((0, 0), dtype=np.float32)
         found: dict[str, bytes] = {}
-        for part in _parts(sorted(set(vector_keys))):
-            found |= dict(self._all(f"SELECT key, passage FROM vectors WHERE key IN ({_marks(part)})", part))
+        for part in parts(sorted(set(vector_keys))):
+            found |= dict(self._all(f"SELECT key, passage FROM vectors WHERE key IN ({marks(part)})", part))
         with self._errors():
             return np.stack([np.frombuffer(found[key], dtype="<f4") for key in vector_keys])
 
@@ -141,6 +157,27 @@ class LedgerReader(Database):
         )
         return [Source(*row) for row in rows]
 
+    def listed(self) -> list[Listed]:
+        """Return each active article as `sources` does, with its file and the notes on reading it."""
+        rows = self._all(
+            "SELECT file, notes, key, article_id, source, title, published, author, language, url, visibility, "
+            "content_hash FROM articles WHERE active = 1 ORDER BY published IS NULL, published DESC, title, source"
+        )
+        with self._errors():
+            return [
+                Listed(Source(*about), file, tuple(json.loads(notes)) if notes != "[]" else (), key)
+                for file, notes, key, *about in rows
+            ]
+
+    def articles_with(self, terms: Sequence[str]) -> set[str]:
+        """Return the ids of articles with all the terms in one passage; of very many passages, of the first ones."""
+        query = (
+            "SELECT DISTINCT a.article_id FROM (SELECT rowid FROM lexical WHERE lexical MATCH ? LIMIT ?) l "
+            "JOIN passages p ON p.row = l.rowid JOIN articles a ON a.key = p.article_key WHERE a.active = 1"
+        )
+        together = " AND ".join(quoted(term) for term in terms[:TERMS])
+        return {found for (found,) in self._all(query, (together, _LOOKED_AT))} if terms else set()
+
     def active_rows(self) -> tuple[list[int], list[str]]:
         """Return row and vector key of every passage that may answer."""
         rows = self._all(
@@ -154,103 +191,26 @@ class LedgerReader(Database):
         ((found,),) = self._all("SELECT EXISTS (SELECT 1 FROM articles WHERE active = 1 AND visibility = 'internal')")
         return bool(found)
 
-    def rows_of(self, articles: Sequence[str]) -> list[int]:
-        """Return the rows of the passages of these articles, by id, that may answer."""
-        found: list[int] = []
-        for part in _parts(articles):
-            found += [
-                row
-                for (row,) in self._all(
-                    "SELECT p.row FROM passages p JOIN articles a ON a.key = p.article_key "
-                    f"WHERE a.active = 1 AND a.article_id IN ({_marks(part)}) ORDER BY p.row",
-                    part,
-                )
-            ]
-        return found
+    def ids_of(self, source: str) -> list[str]:
+        """Return the ids of the active articles of this source, or in this file."""
+        rows = self._all(
+            "SELECT article_id FROM articles WHERE active = 1 AND (source = ? OR file = ?) ORDER BY key",
+            (source, source),
+        )
+        return [identifier for (identifier,) in rows]
 
     def passages(self, rows: Sequence[int]) -> dict[int, StoredPassage]:
         """Return those of the passages that are active, by row."""
         found: dict[int, StoredPassage] = {}
-        for part in _parts(rows):
+        for part in parts(rows):
             for values in self._all(
                 f"SELECT {_PASSAGE_COLUMNS} FROM passages p JOIN articles a ON a.key = p.article_key "
-                f"JOIN vectors v ON v.key = p.vector_key WHERE a.active = 1 AND p.row IN ({_marks(part)})",
+                f"JOIN vectors v ON v.key = p.vector_key WHERE a.active = 1 AND p.row IN ({marks(part)})",
                 part,
             ):
                 with self._errors():
                     found[values[0]] = _stored_passage(values)
         return found
-
-    def active(self, rows: Sequence[int]) -> set[int]:
-        """Return those of the rows whose passages may answer."""
-        found: set[int] = set()
-        for part in _parts(rows):
-            found.update(
-                row
-                for (row,) in self._all(
-                    "SELECT p.row FROM passages p JOIN articles a ON a.key = p.article_key "
-                    f"WHERE a.active = 1 AND p.row IN ({_marks(part)})",
-                    part,
-                )
-            )
-        return found
-
-    def candidates(self, rows: Sequence[int]) -> Candidates:
-        """Return what ranking needs of those of the passages that are active: a fraction of what they are."""
-        found: list[tuple[Any, ...]] = []
-        for part in _parts(rows):
-            found += self._all(
-                "SELECT p.row, a.article_id, a.source, p.start, length(v.passage), v.sentences FROM passages p "
-                "JOIN articles a ON a.key = p.article_key JOIN vectors v ON v.key = p.vector_key "
-                f"WHERE a.active = 1 AND p.row IN ({_marks(part)})",
-                part,
-            )
-        with self._errors():
-            dimension = found[0][4] // 4 if found else 1
-            flat = np.frombuffer(b"".join(values[5] for values in found), dtype="<f2").astype(np.float32)
-            counts = [len(values[5]) // (2 * dimension) for values in found]
-            return Candidates(
-                [values[0] for values in found],
-                [values[1] for values in found],
-                [(values[2], values[3]) for values in found],
-                [0, *accumulate(counts)][:-1],
-                flat.reshape(-1, dimension),
-            )
-
-    def search_terms(self, terms: Sequence[str], limit: int) -> list[int]:
-        """Return the rows of the passages with any of the terms, best by BM25 first."""
-        query = "SELECT rowid FROM lexical WHERE lexical MATCH ? ORDER BY rank, rowid LIMIT ?"
-        return [row for (row,) in self._all(query, (_match(terms), limit))] if terms else []
-
-    def term_scores(self, terms: Sequence[str], rows: Sequence[int]) -> dict[int, float]:
-        """Return the BM25 scores of these passages, above 0; those without any of the terms are left out."""
-        found: dict[int, float] = {}
-        for part in _parts(rows) if terms else ():
-            # The plus keeps FTS5 from running the whole query once for each row.
-            found |= self._all(
-                f"SELECT rowid, -rank FROM lexical WHERE lexical MATCH ? AND +rowid IN ({_marks(part)})",
-                (_match(terms), *part),
-            )
-        return found
-
-    def document_frequencies(self, terms: Sequence[str]) -> dict[str, int]:
-        """Return in how many active passages each term stands."""
-        rows = {term: self._all("SELECT doc FROM lexical_terms WHERE term = ?", (term,)) for term in terms}
-        return {term: found[0][0] if found else 0 for term, found in rows.items()}
-
-
-def _match(terms: Sequence[str]) -> str:
-    """Write terms as an FTS5 query: quoted, a term is text and never syntax."""
-    return " OR ".join('"' + term.replace('"', '""') + '"' for term in terms[:_TERMS])
-
-
-def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), _PARAMETERS):
-        yield values[start : start + _PARAMETERS]
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
 
 
 def spans(text: str) -> tuple[Span, ...]:

@@ -1,21 +1,25 @@
-"""Owns the child process that files are parsed in: what a hostile one breaks, hangs or fills is not this program."""
+"""Owns the child process that files are read in: what a hostile one breaks, hangs or fills is not this program."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
+import math
 import os
 import resource
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import IO, Any
 
 from rag.errors import StoreError, Unloadable
 from rag.load import load
 from rag.load.metadata import detect_language
+from rag.load.pdf_page import MAX_PNG, Rect, Sheet, locate, render_page
 from rag.types import Article, Block
 
 _MEMORY = 1_500_000_000  # bytes of address space
@@ -24,13 +28,15 @@ _WAIT_SECONDS = 60  # the same on a busy machine
 _LONGEST_REPLY = 500_000_000
 _OPEN_FILES = 64
 _DYING_SECONDS = 5
+_PNG = b"\x89PNG\r\n\x1a\n"
+_REPLIES = frozenset({"articles", "picture", "places", "state"})
 _BROKEN = "breaks its parser"
 # The child gets none of this process's environment but what Python itself needs: no keys.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "LD_LIBRARY_PATH")
 
 
 class Sandbox:
-    """Parses files in a child process with limits on memory, processor time and time; starts it when it is needed.
+    """Reads files in a child process with limits on memory, processor time and time; starts it when it is needed.
 
     The child can write nothing to files and ends with this process. One file at a time.
     """
@@ -44,21 +50,34 @@ class Sandbox:
 
         Raises Unloadable with the reason, also where the file breaks a limit or its parser.
         """
-        while True:
-            again = self._used and self._child is not None
-            try:
-                reply = self._ask(file, data, charset)
-            except _DeadError as dead:
-                self.close()
-                if again:  # it may have suffered from the files before
-                    continue
-                raise Unloadable("failed", dead.reason, passing=dead.passing) from None
-            break
-        if "articles" not in reply:
-            raise Unloadable("skipped" if reply.get("state") == "skipped" else "failed", str(reply.get("reason")))
+        reply = self._answered(["load", file, charset], data)
         try:
             return tuple(_article(values, file) for values in reply["articles"])
         except (TypeError, ValueError, KeyError, AttributeError):
+            raise Unloadable("failed", _BROKEN) from None
+
+    def render_page(self, data: bytes, number: int) -> tuple[Sheet, bytes]:
+        """Return a page of a PDF as a PNG, as `rag.load.pdf_page.render_page` does. Raises Unloadable as `load`."""
+        reply = self._answered(["picture", number], data)
+        try:
+            picture = base64.b64decode(reply["picture"], validate=True)
+            if len(picture) > MAX_PNG or not picture.startswith(_PNG):
+                raise ValueError("no picture of ours")
+            return _sheet(reply), picture
+        except (TypeError, ValueError, KeyError):
+            raise Unloadable("failed", _BROKEN) from None
+
+    def locate(
+        self, data: bytes, number: int, text: str, spans: Sequence[Sequence[int]]
+    ) -> tuple[Sheet, list[list[Rect]]]:
+        """Return where words of a page stand on it, as `rag.load.pdf_page.locate` does. Raises Unloadable as `load`."""
+        reply = self._answered(["places", number, text, spans], data)
+        try:
+            places = [[_rect(values) for values in rects] for rects in reply["places"]]
+            if len(places) != len(spans):
+                raise ValueError("other spans than were asked for")
+            return _sheet(reply), places
+        except (TypeError, ValueError, KeyError):
             raise Unloadable("failed", _BROKEN) from None
 
     def close(self) -> None:
@@ -68,7 +87,23 @@ class Sandbox:
             _kill(child)
             child.communicate()
 
-    def _ask(self, file: str, data: bytes, charset: str | None) -> dict[str, Any]:
+    def _answered(self, request: Sequence[object], data: bytes) -> dict[str, Any]:
+        """Return what the child replies; raises Unloadable where it has nothing but a reason."""
+        while True:
+            again = self._used and self._child is not None
+            try:
+                reply = self._ask(request, data)
+            except _DeadError as dead:
+                self.close()
+                if again:  # it may have suffered from the files before
+                    continue
+                raise Unloadable("failed", dead.reason, passing=dead.passing) from None
+            break
+        if "state" in reply:
+            raise Unloadable("skipped" if reply["state"] == "skipped" else "failed", str(reply.get("reason")))
+        return reply
+
+    def _ask(self, request: Sequence[object], data: bytes) -> dict[str, Any]:
         child = self._child = self._child or _start()
         assert child.stdin is not None  # noqa: S101 - both are pipes
         assert child.stdout is not None  # noqa: S101
@@ -82,9 +117,9 @@ class Sandbox:
         watch = threading.Timer(_WAIT_SECONDS, stop)
         watch.start()
         try:
-            _write(child.stdin, json.dumps([file, charset]).encode(), data)
+            _write(child.stdin, json.dumps(request).encode(), data)
             reply: dict[str, Any] = json.loads(_read(child.stdout))
-            if not isinstance(reply, dict) or not reply.keys() & {"articles", "state"}:
+            if not isinstance(reply, dict) or not reply.keys() & _REPLIES:
                 raise ValueError("a reply of this shape is none of ours")
         except (OSError, EOFError, ValueError):
             with contextlib.suppress(subprocess.TimeoutExpired):  # unless it still runs, and writes what it should not
@@ -165,6 +200,20 @@ def _article(values: dict[str, Any], file: str) -> Article:
     return Article(**values | {"file": file, "pages": tuple(values["pages"]), "notes": tuple(values["notes"])})
 
 
+def _sheet(reply: dict[str, Any]) -> Sheet:
+    pages, width, height = reply["sheet"]
+    if not (isinstance(pages, int) and pages > 0 and 0 < width < math.inf and 0 < height < math.inf):
+        raise ValueError("no page has this size")
+    return Sheet(pages, float(width), float(height))
+
+
+def _rect(values: Sequence[float]) -> Rect:
+    left, top, width, height = (float(value) for value in values)
+    if not all(0 <= value <= 1 for value in (left, top, width, height)):
+        raise ValueError("it is not on the page")
+    return left, top, width, height
+
+
 # ---------------------------------------------------------------- the child
 
 
@@ -182,13 +231,24 @@ def _limit() -> None:
             continue
 
 
-def _reply(file: str, data: bytes, charset: str | None) -> dict[str, Any]:
+def _done(job: str, arguments: Sequence[Any], data: bytes) -> dict[str, Any]:
+    if job == "picture":
+        sheet, picture = render_page(data, *arguments)
+        return {"sheet": sheet, "picture": base64.b64encode(picture).decode()}
+    if job == "places":
+        sheet, places = locate(data, *arguments)
+        return {"sheet": sheet, "places": places}
+    file, charset = arguments
+    return {"articles": [asdict(article) for article in load(file, data, charset)]}
+
+
+def _reply(job: str, arguments: Sequence[Any], data: bytes) -> dict[str, Any]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(usage.ru_utime + usage.ru_stime)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (spent + _SECONDS, hard))
     try:
-        return {"articles": [asdict(article) for article in load(file, data, charset)]}
+        return _done(job, arguments, data)
     except Unloadable as problem:
         return {"state": problem.state, "reason": problem.reason}
     except MemoryError:
@@ -208,12 +268,12 @@ def _serve() -> None:
     _limit()
     while True:
         try:
-            file, charset = json.loads(_read(requests))
+            job, *arguments = json.loads(_read(requests))
             data = _read(requests)
         except EOFError:
             return
         try:
-            reply = json.dumps(_reply(file, data, charset)).encode()
+            reply = json.dumps(_reply(job, arguments, data)).encode()
         except MemoryError:
             reply = b'{"state": "out of memory"}'
         _write(replies, reply)

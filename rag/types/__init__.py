@@ -26,6 +26,8 @@ from rag.types.answers import (
     Usage,
     Verdict,
     evidence_dicts,
+    evidence_hash,
+    scope_dict,
 )
 from rag.types.library import (
     ALL_ARTICLES,
@@ -47,6 +49,7 @@ from rag.types.library import (
     article_id,
     digest,
 )
+from rag.types.reading import ModelChoice, Outcome, WhyNot
 
 __all__ = [
     "ALL_ARTICLES",
@@ -72,6 +75,8 @@ __all__ = [
     "Judgement",
     "Mark",
     "Matrix",
+    "ModelChoice",
+    "Outcome",
     "Passage",
     "PassageVectors",
     "Progress",
@@ -85,7 +90,10 @@ __all__ = [
     "Usage",
     "Vector",
     "Verdict",
+    "WhyNot",
     "article_id",
     "digest",
     "evidence_dicts",
+    "evidence_hash",
+    "scope_dict",
 ]

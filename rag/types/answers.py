@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from rag.types.library import Matrix, Passage, Source, Span, digest
+from rag.types.library import ALL_ARTICLES, Matrix, Passage, Scope, Source, Span, digest
 
 Verdict = Literal["supported", "partial", "unsupported", "contradicted"]
 Usage = dict[str, float]
@@ -69,7 +70,7 @@ class Sufficiency:
 class Evidence:
     """The hits of one question, best first; evidence number n (from 1) is `hits[n - 1]`.
 
-    `missing` are the things it asks, of several, that the articles do not hold.
+    `missing` are the things it asks, of several, that the articles do not hold; `scope` is what was searched.
     """
 
     question: str
@@ -78,11 +79,20 @@ class Evidence:
     term_weights: dict[str, float]
     """Inverse document frequency of each content term of the question."""
     missing: tuple[str, ...] = ()
+    scope: Scope = ALL_ARTICLES
 
     @property
     def hash(self) -> str:
-        """Digest over question and passages: equal evidence, equal hash."""
-        return digest("evidence", self.question, *(hit.passage.id for hit in self.hits))
+        """Digest over question, passages and scope: equal evidence, equal hash."""
+        return evidence_hash(self.question, [hit.passage for hit in self.hits], self.scope)
+
+
+def evidence_hash(question: str, passages: Sequence[Passage], scope: Scope = ALL_ARTICLES) -> str:
+    """Return what `Evidence.hash` is for these passages."""
+    found = digest("evidence", question, *(passage.id for passage in passages))
+    if scope == ALL_ARTICLES:
+        return found
+    return digest("evidence of a scope", found, scope.as_of or "", *sorted(set(scope.articles)))
 
 
 class Mark(NamedTuple):
@@ -275,6 +285,7 @@ class Answer:
             "usage": self.usage,
             "timings": {name: round(value, 1) for name, value in self.timings.items()},
             **({"missing": list(self.evidence.missing)} if self.evidence.missing else {}),
+            **scope_dict(self.evidence.scope),
             **({"disagreements": disagreements} if disagreements else {}),
             **({"judge": self.judgement._asdict()} if self.judgement else {}),
         }
@@ -296,3 +307,8 @@ def evidence_dicts(evidence: Evidence, cited: set[int]) -> list[dict[str, Any]]:
         }
         for n, hit in enumerate(evidence.hits, start=1)
     ]
+
+
+def scope_dict(scope: Scope) -> dict[str, Any]:
+    """Return a scope as the key of the JSON contract, which is there only where not all articles were searched."""
+    return {} if scope == ALL_ARTICLES else {"scope": {"articles": list(scope.articles), "as_of": scope.as_of}}

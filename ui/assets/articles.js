@@ -10,6 +10,7 @@ let asking = 0;
 let polling;
 let sending = Promise.resolve();
 let drags = 0;
+let adding = null; // whether the reader has what adds articles open; null: as the server has it
 
 const BUSY_MS = 700; // between two looks at a change that is at work
 const LARGE = 100_000; // characters of a list that is not fetched that often
@@ -39,15 +40,27 @@ function show(found) {
   for (const part of ['tools', 'work', 'list']) {
     if (shown[part] === found[part]) continue;
     const opened = new Set([...slot.querySelectorAll('details[open][id]')].map((fold) => fold.id));
-    if (part === 'tools') found.keep = document.getElementById('fn-find-articles')?.value;
     footnote.place(slot.querySelector(`.fn-library-${part}`), found[part]);
+    if (part === 'tools') restoreTools();
     opened.forEach((id) => document.getElementById(id)?.setAttribute('open', ''));
     shown[part] = found[part];
   }
-  if (found.keep !== undefined) document.getElementById('fn-find-articles').value = found.keep;
   if (found.gone.length) choose(footnote.chosen.filter((id) => !found.gone.includes(id)));
   showChosen();
   tellNews();
+}
+
+function restoreTools() {
+  document.getElementById('fn-find-articles').value = search;
+  if (adding !== null) openAdding(adding);
+}
+
+function openAdding(open) {
+  adding = open;
+  const place = document.getElementById('fn-adding');
+  if (!place) return;
+  place.hidden = !open;
+  document.getElementById('fn-add').setAttribute('aria-expanded', String(open));
 }
 
 // What is done is read to who cannot see it; not what was done before the page was opened.
@@ -173,6 +186,7 @@ function told(request, row) {
 /* what a reader does */
 
 const deeds = {
+  open: (button) => openAdding(button.getAttribute('aria-expanded') !== 'true'),
   sync: () => look({ do: 'sync' }),
   add: (button) => look({ do: 'add', address: button.dataset.address }),
   putback: (button) => look({ do: 'putback', source: button.dataset.source }),

@@ -241,6 +241,7 @@ export async function init(shared, given) {
   const { hash } = location;
   await open(query.get('c'), hash);
   if (query.get('q')) prefill(query.get('q'));
+  else if (matchMedia('(min-width: 60rem)').matches && !hash) document.querySelector('#fn-ask textarea').focus();
   if (hash.startsWith('#turn-')) document.getElementById(hash.slice(1))?.scrollIntoView();
 }
 

@@ -79,7 +79,8 @@ function view(name) {
 
 function showHow() {
   const mode = document.querySelector('input[name="mode"]:checked').value;
-  document.querySelector('.fn-compared').hidden = mode !== 'compare';
+  const compared = document.querySelector('.fn-compared');
+  if (compared) compared.hidden = mode !== 'compare';
   const pick = document.querySelector('.fn-pick');
   if (pick) pick.hidden = mode !== 'answer';
 }
