@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -36,14 +36,14 @@ class Library(Protocol):
     def passage_count(self) -> int:
         """Return the number of passages that may answer."""
 
-    def search_terms(self, terms: Sequence[str], limit: int, scope: Scope = ALL_ARTICLES) -> list[int]:
-        """Return the rows of passages of a scope with any of the terms, best by BM25 first."""
+    def search_terms(self, terms: Sequence[str], limit: int) -> list[int]:
+        """Return the rows of passages with any of the terms, best by BM25 first."""
 
     def active(self, rows: Sequence[int], scope: Scope = ALL_ARTICLES) -> set[int]:
         """Return those of the rows that may answer, in a scope."""
 
-    def rows_in(self, scope: Scope, limit: int) -> list[int]:
-        """Return the rows of the passages of a scope that may answer, no more than `limit` of them."""
+    def rows_in(self, scope: Scope, limit: int | None = None) -> list[int]:
+        """Return the rows of the passages of a scope that may answer; where there are more than `limit`, some more."""
 
     def candidates(self, rows: Sequence[int]) -> Candidates:
         """Return what ranking needs of those of the rows that may answer."""
@@ -130,7 +130,7 @@ class Ranker:
         """Return the candidates in order, with `count` of them taken, or `depth` where that is more."""
         wanted = max(count, depth)
         words = self._by_words(asked)
-        few = self.library.rows_in(asked.scope, _ALL_OF + 1) if asked.scope != ALL_ARTICLES else ()
+        few = self.library.rows_in(asked.scope, _ALL_OF) if asked.scope != ALL_ARTICLES else ()
         narrow = asked.scope != ALL_ARTICLES and len(few) <= _ALL_OF
         dense = [] if narrow else self.nearest(asked, self.settings.candidates)
         found = self.library.candidates(few if narrow else list(dict.fromkeys((*dense, *words.rows))))
@@ -151,19 +151,28 @@ class Ranker:
         return self._fused(asked.question, both, count)[count:]
 
     def nearest(self, asked: Asked, limit: int) -> list[int]:
-        """Return the rows of the scope nearest to a question as a whole that may answer, best first; `limit` or more.
+        """Return the rows nearest to a question as a whole that may answer, best first; `limit` or more."""
+        vector = asked.vectors.passage
+        more = limit + limit // 2  # vectors of versions that are gone are among those of the index
+        return self._enough(lambda count: [row for row, _ in self._index.search(vector, count)], asked, limit, more)
 
-        Vectors of versions that are gone are among those of the index; an article that was edited many times
-        can fill a list with them, as can articles that lie out of the scope. So more is asked for than is needed,
-        and again until enough may answer.
+    def with_words(self, asked: Asked, words: Sequence[str], limit: int) -> list[int]:
+        """Return the rows that have any of the words and may answer, best by BM25 first; `limit` or more."""
+        if asked.scope == ALL_ARTICLES:
+            return self.library.search_terms(words, limit)
+        return self._enough(lambda count: self.library.search_terms(words, count), asked, limit, 2 * limit)
+
+    def _enough(self, search: Callable[[int], list[int]], asked: Asked, limit: int, asking: int) -> list[int]:
+        """Return what a search finds that may answer, best first, asking for more until there is enough or no more.
+
+        An article that was edited many times can fill a list with what is gone, as can articles out of the scope.
         """
-        asking = limit + limit // 2
         while True:
-            rows = [row for row, _ in self._index.search(asked.vectors.passage, asking)]
+            rows = search(asking)
             active = self.library.active(rows, asked.scope)
             if len(active) >= limit or len(rows) < asking:
                 return [row for row in rows if row in active]
-            asking *= 4
+            asking *= 4 if 4 * len(active) >= limit else 16
 
     def _by_words(self, asked: Asked) -> Words:
         """Return what words alone find, by the rarest of them.
@@ -181,7 +190,7 @@ class Ranker:
             telling.append(term)
         total = self.library.passage_count()
         weights = {term: inverse_document_frequency(count, total) for term, count in frequencies.items()}
-        rows = self.library.search_terms(telling, self.settings.candidates, asked.scope)
+        rows = self.with_words(asked, telling, self.settings.candidates)[: self.settings.candidates]
         return Words(telling, rows, weights)
 
     def _fused(self, question: str, signals: Signals, scale: int | None = None) -> list[float]:

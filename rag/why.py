@@ -8,7 +8,6 @@ from dataclasses import replace
 from rag.ranking import Asked, Ranker, Ranking
 from rag.types import Hit, Outcome, Scope, Span, WhyNot
 
-_ALL = -1  # as a limit: there is none
 _DEEPER = 4
 
 
@@ -21,7 +20,7 @@ def why_not(
     """
     numbers = {hit.passage.id: n for n, hit in enumerate(hits, start=1)}
     nothing = WhyNot(asked.question, article, "no passage", len(hits), ranker.settings.candidates)
-    own = ranker.library.candidates(ranker.library.rows_in(Scope((article,)), _ALL))
+    own = ranker.library.candidates(ranker.library.rows_in(Scope((article,))))
     scores = dict(zip(own.rows, ranker.scores(asked, ranking, own), strict=True))
     if offset is None:
         row = _best(scores, ranking, numbers)
@@ -81,7 +80,7 @@ def _outcome(
 def _words_rank(ranker: Ranker, asked: Asked, ranking: Ranking, row: int) -> int | None:
     rows = ranking.words.rows
     if row not in rows:  # then of all that words find
-        rows = ranker.library.search_terms(ranking.words.telling, ranker.library.passage_count(), asked.scope)
+        rows = ranker.with_words(asked, ranking.words.telling, ranker.library.passage_count())
     return rows.index(row) + 1 if row in rows else None
 
 

@@ -60,7 +60,15 @@ STAGES = {
     "verify",
     "judge",
 }
-WIRING = {"app", "opening", "choices", "owner", "factory", "cli", ""}  # "" is the package itself, which names what app offers
+WIRING = {
+    "app",
+    "opening",
+    "choices",
+    "owner",
+    "factory",
+    "cli",
+    "",
+}  # "" is the package itself, which names what app offers
 
 # Third-party libraries and the modules that may import them; a prefix owns all below it.
 OWNERS = {
@@ -86,9 +94,9 @@ OWNERS = {
     "defusedxml": ["rag.load.archive"],
     "gradio": ["ui.page", "ui.serve"],
     "python_multipart": ["ui.uploads"],
-    "fastapi": ["ui.pages", "ui.uploads", "ui.serve"],
-    "starlette": ["ui.uploads", "ui.serve"],
-    "uvicorn": ["ui.serve"],
+    "fastapi": ["ui.login", "ui.pages", "ui.serve", "ui.uploads"],
+    "starlette": ["ui.gate", "ui.gradio_routes", "ui.login", "ui.serve", "ui.uploads"],
+    "uvicorn": ["ui.connection", "ui.serve"],
     "openai": ["rag.models"],
     "httpx": ["rag.models"],
     "anthropic": ["rag.models.anthropic"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -304,6 +305,7 @@ def test_no_answer_brings_markup_and_footnotes_are_numbered_through(answers: lis
 @example("what | length\n---|---\nbridge | 412 | 99\nbees | 30 [1].")
 @example("``` It was\nlong. [1]\n```\n1. x\n\n       long\n- \n- y")
 @example("Long![1](x) [1]:\n[1] : b")
+@example("a `\u202e` b **\u202e**c | [1]\n|---|\n| |\n\na | b\n---|---\n<script>")
 @example("1986\\. A great year.\n\n0. null\n1. one")
 def test_no_word_of_a_reply_is_lost_in_any_form(reply: str) -> None:
     answer = supported(answered(reply))
@@ -357,6 +359,17 @@ def inert(payloads: list[str]) -> None:
 @pytest.mark.parametrize("payload", [*HOSTILE, "http://h/a(b)?c=d&e", "a\n\nb", "a\n    b\n[^1]: c", "1. a"])
 def test_an_attack_stays_inert(payload: str) -> None:
     inert([payload])
+
+
+def test_what_stands_behind_a_mark_makes_no_link_image_or_definition_of_it() -> None:
+    text = "[1]: Long![1](x)"
+    sentence = AnswerSentence(text, 0, len(text), "supported", (), (1,), (Chip(0, 3, 1), Chip(10, 13, 1)))
+    cited = answered("The bridge at Ostvik is 412 metres long [1].").citations
+    answer = Answer("q", "partial", text, (sentence,), cited, FOUND, "model")
+    read = read_markdown(exported(answer))
+    assert (read.marks, list(read.notes), read.links) == ([1, 1], [1], [])
+    assert ": Long!(x)" in read.text
+    assert "\\!" in exported(answer)  # some take what begins with a sign of exclamation for an image
 
 
 @pytest.mark.slow
@@ -445,6 +458,8 @@ def test_statements_that_do_not_agree_are_both_quoted_with_dates_the_newer_first
     text = exported(answer)
     assert "- B, 2025-03-04: “The pilot cost 1.5 million euros.”[^2]\n- A, 2025-01-02: " in text
     assert "[^2]: “The pilot cost 1.5 million euros.”, B, 2025-03-04, b\\.md" in text
+    again = markdown([Entry("How long?", answered("The bridge at Ostvik is 412 metres long [1].")), Entry("q", answer)])
+    assert "euros.”[^3]\n- A, 2025-01-02: “The pilot cost 1.2 million euros.”[^2]" in again
     for read in every_form(answer).values():
         assert read.notes[2].startswith("“The pilot cost 1.5 million euros.”")
 
@@ -464,6 +479,15 @@ def test_all_that_is_said_of_an_answer_is_in_the_document() -> None:
             "Invented marks removed: 2",
         ):
             assert words in text
+
+
+@pytest.mark.parametrize("piece", ["*", "`a", "[", "> ", "- a\n", "**a** ", "a\\\n", "|a|b|\n|---|---|\n|c|d|\n"])
+def test_no_reply_takes_long(piece: str) -> None:
+    text = piece * (6_000 // len(piece))
+    sentence = AnswerSentence(text, 0, len(text), "supported", (), ())
+    began = time.monotonic()
+    every_form(Answer("q", "partial", text, (sentence,), (), FOUND, "model"))
+    assert time.monotonic() - began < 20
 
 
 def test_no_entries_make_an_empty_document() -> None:

@@ -96,17 +96,13 @@ def test_an_upload_is_indexed(library: Footnote, indexing: Indexing) -> None:
 
 
 def test_a_file_is_removed_and_put_back(library: Footnote, indexing: Indexing) -> None:
-    settled_after(indexing, indexing.sync())
+    outcome(indexing, indexing.sync())
     removed = outcome(indexing, indexing.remove("bees.txt"))
     assert (removed.state, removed.deleted) == ("done", False)
     assert "bees.txt" not in sources(library)
     assert (library.articles / "bees.txt").exists()
     assert outcome(indexing, indexing.put_back("bees.txt")).state == "done"
     assert "bees.txt" in sources(library)
-
-
-def settled_after(indexing: Indexing, _job: Job) -> Work:
-    return settled(indexing)
 
 
 def test_what_was_uploaded_is_deleted_when_it_is_removed(library: Footnote, indexing: Indexing) -> None:
@@ -171,13 +167,17 @@ def test_changes_are_done_one_at_a_time_in_the_order_asked(
     assert [job.number for job in settled(indexing).over] == [first.number, second.number, third.number]
 
 
-def test_a_change_that_fails_does_not_hold_up_the_next_one(library: Footnote, indexing: Indexing) -> None:
-    outcome(indexing, indexing.sync())
-    first, second = indexing.remove("bees.txt"), indexing.remove("bees.txt")
-    third = indexing.sync()
+def test_a_change_that_fails_does_not_hold_up_the_next_one(
+    library: Footnote, indexing: Indexing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(address: str) -> Page:
+        raise InputError(f"{address} could not be reached.")
+
+    monkeypatch.setattr("rag.fetch.fetch_page", unreachable)
+    failing, following = indexing.add("https://example.org/x"), indexing.sync()
     over = {job.number: job for job in settled(indexing).over}
-    assert [over[job.number].state for job in (first, third)] == ["done", "done"]
-    assert over[second.number].state == "done"  # taking out what is out already is not wrong
+    assert over[failing.number].error == "https://example.org/x could not be reached."
+    assert over[following.number].state == "done"
 
 
 # ---------------------------------------------------------------- refusals and failures
@@ -263,12 +263,16 @@ def test_too_many_changes_are_refused(
     library: Footnote, indexing: Indexing, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_WAITING", 2)
-    monkeypatch.setattr("rag.fetch.fetch_page", lambda _: pytest.fail("not yet"))
-    indexing.sync()
+    first = indexing.sync()
+    while indexing.work().current is None:
+        indexing.wait(first.number, 0.01)
+    indexing.add("https://example.org/1")
+    indexing.add("https://example.org/2")
     with pytest.raises(BusyError, match="waiting"):
-        for n in range(5):
-            indexing.add(f"https://example.org/{n}")
-    indexing.close()
+        indexing.add("https://example.org/3")
+    with indexing._changed:
+        indexing._waiting.clear()
+    gate.set()
 
 
 # ---------------------------------------------------------------- looking on, and the end

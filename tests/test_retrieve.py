@@ -24,7 +24,7 @@ from rag.retrieve import HybridRetriever
 from rag.spread import spread
 from rag.sufficiency import judge
 from rag.text import question_terms
-from rag.types import ALL_ARTICLES, Evidence, Scope
+from rag.types import Evidence
 
 Open = Callable[..., Footnote]
 
@@ -223,9 +223,9 @@ def test_candidates_are_looked_for_by_the_rarest_words_and_scored_by_all(
     asked: list[list[str]] = []
     original = LedgerReader.search_terms
 
-    def recording(self: LedgerReader, terms: Sequence[str], limit: int, scope: Scope = ALL_ARTICLES) -> list[int]:
+    def recording(self: LedgerReader, terms: Sequence[str], limit: int) -> list[int]:
         asked.append(list(terms))
-        return original(self, terms, limit, scope)
+        return original(self, terms, limit)
 
     monkeypatch.setattr(LedgerReader, "search_terms", recording)
     library.search(question)

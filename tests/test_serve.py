@@ -146,7 +146,7 @@ def test_assets_come_with_their_type_and_are_asked_for_anew(client: httpx.Client
 def test_only_assets_of_the_page_are_given_out(client: httpx.Client) -> None:
     assert (ASSETS / "login.html").exists()
     for name in ("login.html", "none.js", "%2e%2e/serve.py", "..%2fserve.py", "page.js/", "page.js%00", "PAGE.JS", ""):
-        assert client.get(f"/assets/{name}").status_code == 404, name
+        assert client.get(f"/assets/{name}").status_code in (403, 404), name
 
 
 @pytest.mark.parametrize("way", ["run", "api"])
@@ -532,10 +532,11 @@ def test_a_body_that_drips_in_after_its_answer_is_cut_off(library: Footnote) -> 
         with socket.create_connection(place, timeout=20) as line:
             line.sendall(HEAD + b"Content-Length: 1000000\r\n\r\n")
             assert b"200 OK" in line.recv(65536)
-            with pytest.raises(ConnectionError):
+            with suppress(ConnectionError):
                 for _ in range(200):
                     line.sendall(b"x")
                     time.sleep(0.05)
+                pytest.fail("it was not cut off")
 
 
 def test_who_never_reads_is_cut_off(library: Footnote) -> None:

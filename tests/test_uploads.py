@@ -208,13 +208,15 @@ NAMES = [
 
 
 def test_names_are_made_harmless_and_nothing_is_written_beside_the_folder(served: Served) -> None:
-    before = {path for path in served.library.articles.parent.rglob("*") if served.library.ledger.path.parent != path}
+    def others() -> set[Path]:
+        mine = (served.folder, served.library.ledger.path.parent)
+        return {path for path in served.library.articles.parent.rglob("*") if not {path, *path.parents} & {*mine}}
+
+    before = others()
     reply = served.raw(*((given.replace(b'"', b"%22"), kept.encode()) for given, kept in NAMES))
     assert [file["source"] for file in reply.json()["files"]] == [f"uploads/{kept}" for _, kept in NAMES]
     assert served.names() == sorted(kept for _, kept in NAMES)
-    served.settle()
-    after = {path for path in served.library.articles.parent.rglob("*") if served.folder not in (path, path.parent)}
-    assert {path for path in after - before if served.library.ledger.path.parent not in path.parents} == set()
+    assert others() == before
 
 
 def test_a_name_with_a_bare_nul_or_line_end_in_it_is_harmless_or_refused(served: Served) -> None:

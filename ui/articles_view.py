@@ -43,7 +43,7 @@ def tools_html(allowed: Allowed, sort: str, total: int) -> str:
         f'<select id="fn-sort">{options}</select></div>'
     )
     if allowed.refusal:
-        return f'{find}<p class="fn-refusal">{escape(allowed.refusal)}</p>'
+        return f'{find}<p class="fn-refusal">{escape_name(allowed.refusal)}</p>'
     adding = (_drop(allowed.megabytes) if allowed.uploads else "") + (_ADDRESS if allowed.urls else "")
     sync = (
         f'<button type="button" class="fn-button" id="fn-sync" data-library="sync" '

@@ -1,56 +1,105 @@
-"""Owns the side panel's contents: the list of evidence, and an article open at the cited words."""
+"""Owns how the evidence of an answer looks: what was found, cited passages first, and why each stands there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.types import Answer, Article, Hit, Source, Span
+from rag.types import Answer, Features, Hit, Source
+from ui.icons import icon
 from ui.render import citations_of, escape, escape_name, shortened
+from ui.turns import SEARCH
 
-_LONGEST = 300_000  # characters of an article shown at once
-_TAGS = {"title": "h3", "heading": "h3", "text": "p", "boilerplate": "p"}
-
-WELCOME = (
-    '<div class="fn-hint"><h2 tabindex="-1">Sources</h2><p>Click a footnote in an answer to open the article it '
-    "comes from, at the very words.</p></div>"
+NONE_HTML = (
+    '<div class="fn-hint"><h2 tabindex="-1">Evidence</h2><p>Open a footnote of an answer to read the article it comes '
+    "from, at the very words. What was found and not cited stands below.</p></div>"
+)
+BACK = (
+    '<button type="button" class="fn-back-chat fn-button" data-evidence="chat"><span aria-hidden="true">←</span> '
+    "Back to the chat</button>"
 )
 
 
 def sources_html(answer: Answer, key: str) -> str:
-    """Return the evidence of an answer, cited passages first."""
+    """Return the evidence of an answer, cited passages first, and a way to ask after what is not in it."""
     cited = citations_of(answer)
     cards = {n: _card(n, hit, cited.get(n, []), answer, key) for n, hit in enumerate(answer.evidence.hits, start=1)}
     order = sorted(cited, key=lambda n: cited[n][0])
-    parts = ['<h2 tabindex="-1">Sources</h2>']
+    about_what = escape(shortened(answer.standalone_question, 160))
+    parts = [
+        f'<div class="fn-bar">{BACK}</div><h2 tabindex="-1">Sources</h2><p class="fn-for">for “{about_what}”</p>',
+    ]
     if order:
-        parts.append(f'<ul class="fn-cards">{"".join(cards[n] for n in order)}</ul>')
+        parts.append(f'<h3>Cited</h3><ul class="fn-cards">{"".join(cards[n] for n in order)}</ul>')
     rest = [n for n in cards if n not in cited]
     if rest:
-        heading = "Also found, not cited" if order else "Nearest passages, none cited"
+        heading = "Found, not cited" if order else "Nearest passages, none cited"
+        if answer.model == SEARCH:
+            heading = "Found, best first"
         parts.append(f'<h3>{heading}</h3><ul class="fn-cards rest">{"".join(cards[n] for n in rest)}</ul>')
-    return f'<div class="fn-panel">{"".join(parts)}</div>'
+    if not cards:
+        parts.append("<p>No passage was found.</p>")
+    parts.append(_WHY_NOT)
+    return f'<div class="fn-panel fn-sources-of" data-key="{key}">{"".join(parts)}</div>'
+
+
+# Named `fn-find-article`, not an input of a form: what is typed is looked for as it is typed.
+_WHY_NOT = (
+    '<details class="fn-why"><summary>Why not another article?</summary>'
+    "<p>Choose an article that is not among these, and read what kept it out.</p>"
+    '<label class="fn-sr" for="fn-find-other">Search the articles that were not found</label>'
+    '<input type="search" id="fn-find-other" placeholder="Search the other articles" maxlength="200" '
+    'autocomplete="off" spellcheck="false"><div class="fn-why-list"></div>'
+    '<div class="fn-why-answer" role="status"></div></details>'
+)
 
 
 def _card(n: int, hit: Hit, numbers: Sequence[int], answer: Answer, key: str) -> str:
     quotes = [citation for citation in answer.citations if citation.n in numbers]
-    head = (
-        f'<span class="fn-title">{escape_name(hit.source.title)}</span><span class="fn-meta">{about(hit.source)}</span>'
-    )
+    title = escape_name(hit.source.title)
+    head = f'<span class="fn-title">{title}</span><span class="fn-meta">{about(hit.source)}</span>'
+    why = _why_here(n, hit, len(answer.evidence.hits))
     if not quotes:
         text = escape(shortened(hit.passage.text, 220))
         return (
-            f'<li><a class="fn-card" href="#evidence-{key}-{n}">{head}<span class="fn-excerpt">{text}</span></a></li>'
+            f'<li class="fn-card"><a class="fn-found" href="#evidence-{key}-{n}">{head}'
+            f'<span class="fn-excerpt">{text}</span></a>{why}</li>'
         )
     lines = "".join(
         f'<li><a class="fn-quote" href="#cite-{key}-{item.n}"><span class="fn-n">{item.n}</span>'
         f"<q>{escape(item.quote)}</q>{_page(item.page)}</a></li>"
         for item in quotes
     )
-    return f'<li><div class="fn-card">{head}<ul class="fn-quotes">{lines}</ul></div></li>'
+    return f'<li class="fn-card">{head}<ul class="fn-quotes">{lines}</ul>{why}</li>'
 
 
 def _page(number: int | None) -> str:
     return "" if number is None else f' <span class="fn-meta">page {number}</span>'
+
+
+def _why_here(n: int, hit: Hit, count: int) -> str:
+    """Return which passage this is, and, folded up, why it stands there."""
+    return (
+        f'<details class="fn-rank"><summary>Passage {n} of {count}<span class="fn-sr"> : why it stands there</span>'
+        f"</summary><ul>{_ranks(hit.features)}<li>Score {hit.score:.2f}, of 1 at most for this question</li></ul>"
+        "</details>"
+    )
+
+
+def _ranks(features: Features) -> str:
+    words = (
+        f"{ordinal(features.lexical_rank)} by words (BM25 {features.lexical:.1f})"
+        if features.lexical_rank
+        else "Not found by words"
+    )
+    nearest = max((features.similarity, *features.sentence_similarities))
+    meaning = f"{ordinal(features.dense_rank)} by meaning" if features.dense_rank else "Not found by meaning"
+    return f"<li>{words}</li><li>{meaning} (likeness of its nearest sentence {nearest:.2f})</li>"
+
+
+def ordinal(number: int) -> str:
+    """Return `1st` for 1."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def about(source: Source) -> str:
@@ -61,52 +110,39 @@ def about(source: Source) -> str:
     return " · ".join(escape_name(fact) for fact in facts if fact)
 
 
-def article_html(article: Article, source: Source, marked: Span | None, label: str, back: str | None) -> str:
-    """Return a whole article with `marked` highlighted; `back` is the link that leads to where the reader came from.
-
-    Where the article has changed since the answer (another content hash), the panel says so and marks nothing.
-    """
-    note = ""
-    if article.content_hash != source.content_hash and marked is not None:
-        note = '<p class="fn-warning">This article has changed since the answer was given. Ask again.</p>'
-        marked = None
-    start = max(0, marked.start - _LONGEST // 2) if marked and len(article.text) > _LONGEST else 0
-    shown = Span(start, start + _LONGEST)
-    if len(article.text) > _LONGEST:
-        note += '<p class="fn-warning">The article is long: a part of it is shown.</p>'
-    blocks = article.blocks
-    if blocks and article.text[blocks[0].start : blocks[0].end] == article.title:
-        blocks = blocks[1:]  # it stands above
-    body = "".join(
-        f'<{_TAGS[kind]} class="fn-{kind}">{_marked(article.text, Span(begin, end), marked)}</{_TAGS[kind]}>'
-        for begin, end, kind in blocks
-        if begin < shown.end and end > shown.start
-    )
-    link = f'<a class="fn-back" href="{back}">← Sources</a>' if back else ""
-    address = (
-        f'<span class="fn-meta">{escape_name(article.url)}</span>'
-        if article.url and article.url != source.source
-        else ""
-    )
+def nowhere_html(words: str, key: str, count: int) -> str:
+    """Return that words of an answer come from nothing that was found for it."""
+    found = f"any of the {count} passages" if count > 1 else "the passage" if count else "anything"
     return (
-        f'<div class="fn-panel fn-article"><div class="fn-head">{link}<p class="fn-label">{escape(label)}</p>'
-        f'<h2 tabindex="-1">{escape_name(article.title)}</h2><span class="fn-meta">{about(source)}</span>'
-        f'{address}</div>{note}<div class="fn-body" lang="{escape(article.language or "")}">{body}</div></div>'
+        f'<div class="fn-panel fn-nowhere" data-key="{key}"><div class="fn-bar">{BACK}'
+        f'<a class="fn-back" href="#sources-{key}">Sources</a></div><h2 tabindex="-1">Where from?</h2>'
+        f"<blockquote>{escape(words)}</blockquote>"
+        f'<p class="fn-warning">These words are not in {found} that came up for this answer, and nothing there says '
+        "the same. They are the model’s own, or your selection joins what stands apart.</p></div>"
     )
 
 
-def gone_html(source: Source, quote: str) -> str:
+def gone_html(source: Source, words: str, key: str) -> str:
     """Return what is left of a citation whose article is no longer in the library: its words."""
     return (
-        f'<div class="fn-panel"><h2 tabindex="-1">{escape_name(source.title)}</h2>'
+        f'<div class="fn-panel" data-key="{key}"><div class="fn-bar">{BACK}<a class="fn-back" href="#sources-{key}">'
+        f'Sources</a></div><h2 tabindex="-1">{escape_name(source.title)}</h2>'
         '<p class="fn-warning">This article is no longer in the library. These were its words:</p>'
-        f"<blockquote>{escape(quote)}</blockquote></div>"
+        f"<blockquote>{escape(words)}</blockquote></div>"
     )
 
 
-def _marked(text: str, block: Span, marked: Span | None) -> str:
-    if marked is None or marked.end <= block.start or marked.start >= block.end:
-        return escape(text[block.start : block.end])
-    start, end = max(marked.start, block.start), min(marked.end, block.end)
-    inside = f"<mark>{escape(text[start:end])}</mark>"
-    return escape(text[block.start : start]) + inside + escape(text[end : block.end])
+def missing_html() -> str:
+    """Return that an address leads to an article that is not there."""
+    return (
+        f'<div class="fn-panel"><div class="fn-bar">{BACK}</div><h2 tabindex="-1">Article not found</h2>'
+        '<p class="fn-warning">The article that this link leads to is no longer in the library.</p></div>'
+    )
+
+
+def copy_button(kind: str, label: str, text: str, said: str, drawing: str) -> str:
+    """Return a button that copies a text; of kind `link` an address of this page, which begins with a slash."""
+    return (
+        f'<button type="button" class="fn-button" data-evidence="copy" data-kind="{kind}" data-text="{escape(text)}" '
+        f'data-said="{escape(said)}">{icon(drawing)}{label}</button>'
+    )

@@ -11,7 +11,7 @@ from rag.types import Scope
 from ui.turns import Asked, Mode
 
 _Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-_Key = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,3}(\.[1-9])?$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,3}(\.[1-9])?$")]
 _Number = Annotated[int, Field(ge=1, le=10_000)]
 
 
@@ -66,7 +66,7 @@ class Judging(Request):
     """Keep what a reader thinks of a reply; `good` None takes it back."""
 
     conversation: _Id
-    key: _Key
+    key: Key
     good: bool | None
     reason: Annotated[str, Field(max_length=500)] = ""
 

@@ -79,7 +79,7 @@ def _mount(app: FastAPI, page: gr.Blocks, sessions: Sessions, answers: int, *, i
         app,
         page,
         path="/",
-        app_kwargs=_UNDOCUMENTED,
+        app_kwargs=dict(_UNDOCUMENTED),  # gradio writes into it
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         head=HEAD,
         favicon_path=str(ASSETS / "favicon.svg"),
@@ -162,7 +162,6 @@ def server_config(
         proxy_headers=False,  # what a request says about where it comes from is not believed
         limit_concurrency=min(_CONNECTIONS, _open_files() // 2),
         h11_max_incomplete_event_size=_HEAD_BYTES,
-        timeout_keep_alive=10,
         timeout_graceful_shutdown=2,
     )
 

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 from rag import Footnote
 from ui import saving
 from ui.acts import Acts
+from ui.articles import ArticlesPane
 from ui.chat import Chat
 from ui.conversations import FILE_NAME, Conversations
 from ui.feedback import FeedbackFile
 from ui.frame import frame
+from ui.indexing import Indexing
 from ui.opening import Opening
 from ui.page import build_page
 from ui.pages import pages_router
 from ui.sessions import Sessions
+from ui.upload_store import Uploads
+from ui.uploads import uploads_router
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -32,6 +36,8 @@ class Site:
         chat = Chat(library, self.conversations, settings.limits.answers_at_once)
         feedback = FeedbackFile(settings.library / FEEDBACK_FOLDER)
         acts = Acts(chat, self.conversations, feedback, settings.page.keep_days)
+        self.indexing = Indexing(library)
+        uploads = Uploads(library, self.indexing, settings.page.upload_megabytes * 1_000_000)
         self.page = build_page(
             chat,
             {
@@ -39,7 +45,8 @@ class Site:
                 "listing": acts.listing,
                 "stop": acts.stop,
                 "feedback": acts.feedback,
-                "evidence": Opening(library, self.conversations).act,
+                "articles": ArticlesPane(library, self.indexing, settings.page).act,
+                "evidence": Opening(library, self.conversations, library.pages).act,
             },
             sessions.session_of,
             frame(library, login=settings.page.password is not None),
@@ -47,8 +54,10 @@ class Site:
         self.routers: list[APIRouter] = [
             saving.router(self.conversations, sessions, library.receipt),
             pages_router(library.pages),
+            *([uploads_router(uploads, sessions.session_of)] if settings.page.uploads else []),
         ]
 
     def close(self) -> None:
         """Release what the parts hold."""
+        self.indexing.close()
         self.conversations.close()

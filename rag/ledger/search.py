@@ -9,31 +9,44 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rag.ledger.database import Database
-from rag.ledger.scope import condition
 from rag.types import ALL_ARTICLES, Candidates, Scope
 
 T = TypeVar("T")
 _PARAMETERS = 500  # in one statement
+_NEVER = "a day after all others"  # as a date: what has none is not known to be before any
 TERMS = 1000  # in one lexical query, the first ones count: FTS5 takes more, but its time grows faster than they do
 
 
 class Search(Database):
     """What ranking asks of a library."""
 
-    def rows_in(self, scope: Scope, limit: int) -> list[int]:
-        """Return the rows of the passages of a scope that may answer; no more than `limit` of them."""
-        inside, parameters = condition(scope)
-        rows = self._all(
-            f"SELECT p.row FROM passages p JOIN articles a ON a.key = p.article_key WHERE {inside} LIMIT ?",
-            (*parameters, limit),
-        )
-        return sorted(row for (row,) in rows)
+    def rows_in(self, scope: Scope, limit: int | None = None) -> list[int]:
+        """Return the rows of the passages of a scope that may answer; where there are more than `limit`, some more."""
+        until, date = ("AND a.published <= ?", (scope.as_of,)) if scope.as_of is not None else ("", ())
+        query = f"SELECT p.row FROM passages p JOIN articles a ON a.key = p.article_key WHERE a.active = 1 {until}"
+        most = -1 if limit is None else limit + 1
+        if not scope.articles:
+            return [row for (row,) in self._all(f"{query} LIMIT ?", (*date, most))]
+        found: list[int] = []
+        for part in parts(scope.articles):
+            found += [row for (row,) in self._all(f"{query} AND a.article_id IN ({marks(part)})", (*date, *part))]
+            if limit is not None and len(found) > limit:
+                break
+        return sorted(found)
 
     def active(self, rows: Sequence[int], scope: Scope = ALL_ARTICLES) -> set[int]:
         """Return those of the rows whose passages may answer, in a scope."""
-        inside, parameters = condition(scope)
-        query = f"SELECT p.row FROM passages p JOIN articles a ON a.key = p.article_key WHERE {inside} AND p.row IN "
-        return {row for part in parts(rows) for (row,) in self._all(f"{query}({marks(part)})", (*parameters, *part))}
+        chosen = frozenset(scope.articles)
+        return {
+            row
+            for part in parts(rows)
+            for row, article, published in self._all(
+                "SELECT p.row, a.article_id, a.published FROM passages p JOIN articles a ON a.key = p.article_key "
+                f"WHERE a.active = 1 AND p.row IN ({marks(part)})",
+                part,
+            )
+            if (not chosen or article in chosen) and (scope.as_of is None or (published or _NEVER) <= scope.as_of)
+        }
 
     def candidates(self, rows: Sequence[int]) -> Candidates:
         """Return what ranking needs of those of the passages that are active: a fraction of what they are."""
@@ -57,19 +70,10 @@ class Search(Database):
                 flat.reshape(-1, dimension),
             )
 
-    def search_terms(self, terms: Sequence[str], limit: int, scope: Scope = ALL_ARTICLES) -> list[int]:
-        """Return the rows of the passages of a scope with any of the terms, best by BM25 first."""
-        inside = ""
-        parameters: tuple[str, ...] = ()
-        if scope != ALL_ARTICLES:
-            inside, parameters = condition(scope)
-            # Looked up for one passage after the other, best first, until there are enough.
-            inside = (
-                "AND EXISTS (SELECT 1 FROM passages p JOIN articles a ON a.key = p.article_key "
-                f"WHERE p.row = lexical.rowid AND {inside})"
-            )
-        query = f"SELECT rowid FROM lexical WHERE lexical MATCH ? {inside} ORDER BY rank, rowid LIMIT ?"
-        return [row for (row,) in self._all(query, (match(terms), *parameters, limit))] if terms else []
+    def search_terms(self, terms: Sequence[str], limit: int) -> list[int]:
+        """Return the rows of the passages with any of the terms, best by BM25 first."""
+        query = "SELECT rowid FROM lexical WHERE lexical MATCH ? ORDER BY rank, rowid LIMIT ?"
+        return [row for (row,) in self._all(query, (match(terms), limit))] if terms else []
 
     def term_scores(self, terms: Sequence[str], rows: Sequence[int]) -> dict[int, float]:
         """Return the BM25 scores of these passages, above 0; those without any of the terms are left out."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from rag.app import open_library
 from rag.config import Settings
@@ -45,16 +45,22 @@ class Visit:
         self.url = url
         self.foreign: list[str] = []
         self.complaints: list[str] = []
+        self.dialogs: list[str] = []
         page.on("request", self._note_request)
         page.on("console", lambda message: self._note(message.text) if message.type in ("error", "warning") else None)
+        page.on("dialog", self._note_dialog)
         page.on("pageerror", lambda error: self._note(str(error)))
         page.goto(url)
-        page.locator("textarea:visible").first.wait_for()
+        page.locator("body[data-ready]").wait_for(state="attached")
 
     def _note_request(self, request: object) -> None:
         address: str = request.url  # type: ignore[attr-defined]
         if not address.startswith((self.url, "data:", "blob:")):
             self.foreign.append(address)
+
+    def _note_dialog(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.accept()
 
     def _note(self, text: str) -> None:
         self.complaints.append(text)

@@ -54,7 +54,7 @@ def test_a_question_is_answered_and_its_footnote_opens_the_article(
     visit = visits(quotes_url, width, dark=dark)
     clean.append(visit)
     page, name = visit.page, f"{'dark' if dark else 'light'}-{width}"
-    expect(page.get_by_text("quotes, no model")).to_be_visible()
+    expect(page.locator(".fn-model")).to_have_text("Quotes, no model")
     visit.shoot(f"{name}-start")
     visit.ask(QUESTION)
     chips = page.locator('a.cite[href^="#cite-"]')
@@ -62,8 +62,8 @@ def test_a_question_is_answered_and_its_footnote_opens_the_article(
     expect(page.locator(".fn-check")).to_contain_text("word for word in the articles")
     visit.shoot(f"{name}-answer")
     chips.first.click()
-    expect(page.locator("mark")).to_have_text(QUOTE)
-    expect(page.locator("mark")).to_be_in_viewport()
+    expect(page.locator("mark.current")).to_have_text(QUOTE)
+    expect(page.locator("mark.current")).to_be_in_viewport()
     side = page.locator("#fn-side")
     expect(side.get_by_role("heading", level=2)).to_be_focused()
     for about in (
@@ -86,7 +86,7 @@ def test_the_keyboard_opens_a_footnote_and_comes_back(visits: Visits, quotes_url
     chip = visit.page.locator("a.cite").first
     chip.focus()
     visit.page.keyboard.press("Enter")
-    expect(visit.page.locator("mark")).to_have_text(QUOTE)
+    expect(visit.page.locator("mark.current")).to_have_text(QUOTE)
     visit.page.keyboard.press("Escape")
     expect(visit.page.locator("#fn-side")).to_be_hidden()
     expect(chip).to_be_focused()
@@ -112,14 +112,14 @@ def test_every_footnote_of_two_turns_opens_its_own_words(visits: Visits, quotes_
         chip = visit.page.locator(f'#fn-history a[href="{link}"]').first
         sentence = chip.locator("xpath=..").inner_text().removesuffix(chip.inner_text())
         chip.click()
-        expect(visit.page.locator("mark")).to_have_text(sentence)
+        expect(visit.page.locator("mark.current")).to_have_text(sentence)
 
 
 def test_a_footnote_clicked_again_comes_back_into_view(visits: Visits, quotes_url: str, clean: list[Visit]) -> None:
     visit = visits(quotes_url, height=400)
     clean.append(visit)
     visit.ask(QUESTION)
-    mark = visit.page.locator("mark")
+    mark = visit.page.locator("mark.current")
     for _ in range(2):
         visit.page.locator("a.cite").first.click()
         expect(mark).to_be_in_viewport()
@@ -157,7 +157,7 @@ def test_what_the_articles_do_not_answer_cites_nothing(visits: Visits, quotes_ur
     expect(visit.page.locator(".fn-none")).to_contain_text("The articles do not answer this question.")
     expect(visit.page.locator("a.cite")).to_have_count(0)
     visit.page.locator(".fn-nearest a").first.click()
-    expect(visit.page.locator("mark").first).to_be_in_viewport()
+    expect(visit.page.locator("mark.current").first).to_be_in_viewport()
     visit.shoot("not-found")
 
 
@@ -219,7 +219,7 @@ def test_a_reply_streams_in_unchecked_and_is_then_checked(
     assert page.evaluate("window.hacked") is None
     assert page.locator("#fn-history img, #fn-history script").count() == 0
     page.locator("a.cite").first.click()
-    expect(page.locator("mark").first).to_be_in_viewport()
+    expect(page.locator("mark.current").first).to_be_in_viewport()
 
 
 def test_stopping_keeps_and_checks_what_came(

@@ -12,6 +12,13 @@ let follow = true; // until the reader takes over
 const turns = () => [...history.querySelectorAll('.fn-turn')];
 const checked = (name) => document.querySelector(`input[name="${name}"]:checked`);
 
+/** Return the words of a part of the page as they are read out: without the verdict of each sentence. */
+function words(part) {
+  const copy = part.cloneNode(true);
+  copy.querySelectorAll('.fn-verdict.supported').forEach((verdict) => verdict.remove());
+  return copy.textContent;
+}
+
 /** Return how the next question is asked, for `Question` of ui/requests.py. */
 function how() {
   const mode = checked('mode')?.value || 'answer';
@@ -64,7 +71,7 @@ function finished(live, turn) {
   history.append(...slot.childNodes);
   const said = turn.querySelector('.fn-answer, .fn-none, .fn-error, .fn-nearest');
   const check = turn.querySelector('.fn-check.supported, .fn-check summary');
-  announcer.textContent = [said, check].filter(Boolean).map((part) => part.textContent).join(' ');
+  announcer.textContent = [said, check].filter(Boolean).map(words).join(' ');
   requestAnimationFrame(() => {
     const above = turn.getBoundingClientRect().top - scroll.getBoundingClientRect().top;
     if (follow) scroll.scrollTop += above - 12; // an answer is read from its beginning
