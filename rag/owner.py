@@ -84,12 +84,13 @@ class Owner:
     def remove(self, source: str, *, delete: bool = False) -> None:
         """Take a web page or the articles of a file out of the library, with every trace of them.
 
-        A file stays where it is, and out of the library until it is added again; with `delete` it goes too. Cut off,
-        it can be run again. Raises InputError for a source that is not there, or where its file cannot be deleted.
+        A file stays where it is, and out of the library until it is added again; with `delete` it goes too, also one
+        that was skipped. Cut off, it can be run again. Raises InputError for a source that is not there, or where its
+        file cannot be deleted.
         """
         with self._work:
             known = self._ledger.files().get(source)
-            if known is None or (known.state == "skipped" and known.reason != REMOVED):
+            if known is None or (known.state == "skipped" and known.reason != REMOVED and not delete):
                 raise InputError(self._why_not_there(source, known))
             self._ledger.retire(source, FileRecord(source, "skipped", REMOVED, "", known.digest))
             self._ledger.collect()

@@ -17,7 +17,7 @@ from rag.types import Progress, Source, SyncReport
 from tests.conftest import held
 from ui import articles_view
 from ui.articles import ArticlesPane
-from ui.articles_view import Entry, list_html, tools_html
+from ui.articles_view import Entry, Problem, list_html, tools_html
 from ui.indexing import MARKER, Indexing, Job, Work
 from ui.work_view import Allowed, work_html
 
@@ -194,7 +194,7 @@ def test_an_empty_library_says_what_to_do(open_at: Open, tmp_path: Path) -> None
 def test_very_many_articles_are_cut_with_a_word_about_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(articles_view, "MOST", 3)
     monkeypatch.setattr(articles_view, "_MOST_PROBLEMS", 2)
-    problems = [FileRecord(f"{n}.bin", "skipped", "empty", "", "") for n in range(5)]
+    problems = [Problem(FileRecord(f"{n}.bin", "skipped", "empty", "", ""), uploaded=False) for n in range(5)]
     html = list_html([entry(f"Title {n}") for n in range(10)], 10, (), problems, "", ALL)
     shown = BeautifulSoup(html, "html.parser")
     assert len(shown.select(".fn-entry")) == 3
@@ -227,6 +227,21 @@ def test_what_was_uploaded_is_deleted_after_a_question(pane: Pane) -> None:
     shown = pane.shown(do="remove", source="uploads/river.md")
     assert "Deleted uploads/river.md." in shown.get_text()
     assert not shown.select('[data-library="putback"]')
+
+
+def test_an_upload_that_cannot_be_read_can_be_deleted(pane: Pane) -> None:
+    folder = pane.library.articles / "uploads"
+    folder.mkdir()
+    (folder / MARKER).touch()
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 nothing")
+    (folder / "photo.txt").write_bytes(b"\x89PNG\r\n")
+    shown = pane.shown(do="sync")
+    for file in ("uploads/broken.pdf", "uploads/photo.txt"):
+        assert only(shown, f'#fn-problems [data-source="{file}"]')["data-confirm"] == f"Delete {file} for good?"
+        pane.shown(do="remove", source=file)
+    shown = pane.shown()
+    assert not shown.select("#fn-problems")
+    assert [path.name for path in folder.iterdir()] == [MARKER]
 
 
 def test_each_way_to_change_the_library_is_absent_where_it_is_switched_off(open_at: Open) -> None:
@@ -341,7 +356,7 @@ def test_what_is_long_over_is_folded() -> None:
 def test_words_of_others_are_text_everywhere() -> None:
     about = Source("id", EVIL, EVIL, EVIL, EVIL, None, EVIL, "public", "sha256:0")
     entries = [Entry(Listed(about, EVIL, (EVIL,), 1), 2, by_text=True, reason=EVIL, uploaded=True)]
-    problems = [FileRecord(EVIL, "failed", EVIL, "", "")]
+    problems = [Problem(FileRecord(EVIL, "failed", EVIL, "", ""), uploaded=True)]
     report = SyncReport((), ((EVIL, EVIL),), (), (), 0)
     jobs = [
         Job(1, "upload", (EVIL,), "done", report=report, at=SOMETIME),

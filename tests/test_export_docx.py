@@ -261,3 +261,6 @@ def test_our_own_reader_reads_it_back_notes_behind_the_text() -> None:
     assert "They are 30 degrees warm." in texts
     assert texts[-2].startswith("“The bridge at Ostvik is 412 metres long.”, The bridge, 2025-01-02, a.md")
     assert texts[-1].startswith("“They are 30 degrees warm.”, The bees, 2025-01-02, b.md")
+    more = answered("The bridge at Ostvik is 412 metres long [1]. They are 30 degrees warm [2]. It is 412 metres [1].")
+    texts = [block.text for block in parse_docx(docx([Entry("q", supported(more))])).blocks]
+    assert any(text.endswith("It is 412 metres.") for text in texts)

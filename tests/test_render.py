@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,7 @@ LINES = [
 ]
 MARKS = [" [1]", "[2]", " [1, 2]", " [1][2]", " [9]", " [2]."]
 LANGUAGE = re.compile(r"(?m)(?<=```|~~~)[^`\n]*$")  # behind the fence of a block of code
+LIST_NUMBERS = re.compile(r"(?m)^[\s>*+-]*(?:\d{1,9}[.)]\s*)*")  # which Markdown counts anew
 ALL_STAND_INS = "⸢⸣⸤⸥⸦⸧⸨⸩⦃⦄⦅⦆⦇⦈⦉⦊"
 
 
@@ -210,6 +212,10 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
+def figures(text: str) -> Counter[str]:
+    return Counter(filter(str.isdigit, text))
+
+
 def letters(text: str) -> str:
     return "".join(filter(str.isalpha, text))
 
@@ -281,13 +287,16 @@ def test_chips_stand_in_the_order_of_their_marks(reply: str) -> None:
 @example(f"The bridge is long{ALL_STAND_INS}. It is *old*.")
 @example(f"| what | length |\n|---|---|\n| bridge | {ALL_STAND_INS} |")
 @example("| what | length |\n|---|---|\n| bridge | 412 metres | crowns |")
+@example("| what | length |\n|---|---|\n| bridge | 412 metres | 99 |")
 @example("what | length\n---|---\nbridge | 412 | crowns\nbees | 30 [1].")
 def test_no_word_of_a_reply_is_lost(reply: str) -> None:
     answer = answered(reply)
     if answer.sentences:
         every = tuple(chip for sentence in answer.sentences for chip in sentence.chips)
         text = unmarked(answer.text, every)
-        assert letters(words(body(answer))) in (letters(text), letters(LANGUAGE.sub("", text)))
+        shown_words = words(body(answer))
+        assert letters(shown_words) in (letters(text), letters(LANGUAGE.sub("", text)))
+        assert figures(shown_words) >= figures(LIST_NUMBERS.sub("", LANGUAGE.sub("", text)))
 
 
 @given(st.lists(texts.filter(bool), min_size=1, max_size=3))

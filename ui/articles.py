@@ -15,7 +15,8 @@ from rag.errors import InputError
 from rag.ledger import FileRecord, Listed
 from rag.sync import REMOVED
 from rag.text import question_terms
-from ui.articles_view import Entry, list_html, tools_html
+from rag.types import Source
+from ui.articles_view import Entry, Problem, list_html, tools_html
 from ui.indexing import Indexing
 from ui.requests import Request, read
 from ui.work_view import Allowed, work_html
@@ -75,6 +76,7 @@ class ArticlesPane:
             return answer
         ids = {item.source.article_id for item in seen.articles}
         allowed = self._allowed
+        uploads = self._uploads
         problems = sorted((file for file in seen.files.values() if file.reason), key=lambda file: file.source)
         return answer | {
             "gone": [chosen for chosen in asked.chosen if chosen not in ids],
@@ -86,7 +88,7 @@ class ArticlesPane:
                 self._entries(seen, asked.search, asked.sort),
                 len(ids),
                 set(asked.chosen),
-                problems,
+                [Problem(file, file.source.startswith(uploads)) for file in problems],
                 asked.search,
                 allowed,
             ),
@@ -111,6 +113,12 @@ class ArticlesPane:
         may = refusal is None
         return Allowed(refusal, may and page.uploads, may and page.add_urls, may and page.remove, page.upload_megabytes)
 
+    @property
+    def _uploads(self) -> tuple[str, ...]:
+        """What the sources of files begin with that removing deletes."""
+        uploads = self._indexing.deleted_with()
+        return (uploads,) if uploads else ()
+
     def _look(self) -> _Library:
         ledger = self._library.ledger
         state = ledger.state()
@@ -123,17 +131,15 @@ class ArticlesPane:
         words = _plain(search).split()
         with_words = self._library.ledger.articles_with(question_terms(search)) if words else set()
         several = _counts(seen.articles)
+        uploads = self._uploads
         entries = []
         for item in seen.articles:
             about = item.source
-            known = _plain(
-                " ".join(filter(None, (about.title, about.author, about.source, about.published, about.url)))
-            )
-            named = all(word in known for word in words)
+            named = not words or _is_named(about, words)
             if not named and about.article_id not in with_words:
                 continue
             record = seen.files.get(item.file)
-            uploaded = self._indexing.came_by_upload(item.file)
+            uploaded = item.file.startswith(uploads)
             reason = record.reason if record else None
             entries.append(Entry(item, several[item.file], not named, reason, uploaded))
         if sort == "title":
@@ -149,6 +155,11 @@ def _minutes_ago() -> str:
 
 def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _is_named(about: Source, words: Sequence[str]) -> bool:
+    known = _plain(" ".join(filter(None, (about.title, about.author, about.source, about.published, about.url))))
+    return all(word in known for word in words)
 
 
 def _counts(articles: Sequence[Listed]) -> dict[str, int]:

@@ -28,6 +28,13 @@ class Entry(NamedTuple):
     uploaded: bool
 
 
+class Problem(NamedTuple):
+    """A file that is not indexed, or not in its newest version."""
+
+    file: FileRecord
+    uploaded: bool
+
+
 # ---------------------------------------------------------------- finding and adding
 
 
@@ -84,7 +91,7 @@ def list_html(
     entries: Sequence[Entry],
     total: int,
     chosen: Collection[str],
-    problems: Sequence[FileRecord],
+    problems: Sequence[Problem],
     search: str,
     allowed: Allowed,
 ) -> str:
@@ -151,6 +158,15 @@ def _removing(entry: Entry, identifier: str) -> str:
     )
 
 
+def _deleting(n: int, file: FileRecord) -> str:
+    name = escape_name(file.source)
+    return (
+        f' <button type="button" class="fn-link" id="fn-delete-{n}" data-library="remove" '
+        f'data-source="{escape(file.source)}" data-confirm="Delete {name} for good?" aria-label="Delete {name}">'
+        "Delete</button>"
+    )
+
+
 def _empty(allowed: Allowed) -> str:
     if allowed.refusal:
         return '<p class="fn-empty">This library holds no article yet.</p>'
@@ -163,10 +179,10 @@ def _empty(allowed: Allowed) -> str:
     )
 
 
-def _problems(problems: Sequence[FileRecord], allowed: Allowed) -> str:
+def _problems(problems: Sequence[Problem], allowed: Allowed) -> str:
     if not problems:
         return ""
-    items = "".join(_problem(n, file, allowed) for n, file in enumerate(problems[:_MOST_PROBLEMS]))
+    items = "".join(_problem(n, problem, allowed) for n, problem in enumerate(problems[:_MOST_PROBLEMS]))
     more = len(problems) - _MOST_PROBLEMS
     rest = f"<li>… and {more:,} more: <code>footnote status --verbose</code> lists them.</li>" if more > 0 else ""
     return (
@@ -175,11 +191,12 @@ def _problems(problems: Sequence[FileRecord], allowed: Allowed) -> str:
     )
 
 
-def _problem(n: int, file: FileRecord, allowed: Allowed) -> str:
+def _problem(n: int, problem: Problem, allowed: Allowed) -> str:
+    file = problem.file
     if file.reason == REMOVED:
         back = put_back(file.source, f"fn-back-{n}") if allowed.remove else ""
         return f"<li><b>{escape_name(file.source)}</b> removed {back}</li>"
     return (
         f'<li><b>{escape_name(file.source)}</b> <span class="{file.state}">{file.state}</span>: '
-        f"{escape_name(file.reason or '')}</li>"
+        f"{escape_name(file.reason or '')}{_deleting(n, file) if allowed.remove and problem.uploaded else ''}</li>"
     )

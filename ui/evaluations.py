@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -13,11 +14,11 @@ from rag.evaluation.measure import Wanted
 from rag.types import QUOTES
 from ui.evaluation_runs import Runs
 from ui.evaluation_store import DataSet, EvaluationStore
-from ui.evaluation_view import compared_html, home_html, report_html, run_html
+from ui.evaluation_view import home_html, run_html
+from ui.report_view import compared_html, report_html
 from ui.requests import Request, read
 
 _Name = Annotated[str, Field(max_length=300)]
-FEEDBACK_FOLDER = "feedback"
 
 
 class Evaluating(Request):
@@ -36,11 +37,11 @@ class Evaluating(Request):
 class Evaluations:
     """Shows and runs evaluations for all readers of one page."""
 
-    def __init__(self, library: Footnote) -> None:
+    def __init__(self, library: Footnote, feedback: Path) -> None:
         settings = library.settings
         self._library = library
         self._settings = settings
-        self._store = EvaluationStore(settings.page.evaluations, settings.library / FEEDBACK_FOLDER)
+        self._store = EvaluationStore(settings.page.evaluations, feedback)
         self._runs = Runs(settings.page.evaluations)
 
     def act(self, data: Any, session: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -29,6 +30,7 @@ _ASKING = ("/gradio_api/app_id", "/gradio_api/queue/data")
 _INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _DEEPEST = 64  # levels of a JSON body
 _REMEMBERED = 20_000  # names of gradio sessions and events: about 5 MB
+_PAGES = 8  # kept, one for each name that readers use
 _RELOAD = "Your session has ended. Load the page again."
 
 
@@ -121,6 +123,14 @@ class Allowance:
         return 0
 
 
+class _Whole(NamedTuple):
+    """A response that is no stream."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
 class GradioGate:
     """Lets through to gradio what the page needs, each reader to his own gradio sessions; gives the page its cookie.
 
@@ -134,6 +144,8 @@ class GradioGate:
         self._endpoints = endpoints
         self._issues = issues
         self._owners = Owners()
+        self._pages: OrderedDict[tuple[str, str], _Whole] = OrderedDict()
+        self._rendering = asyncio.Lock()
         self._allowance = Allowance(burst=200, rate=20)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,20 +174,34 @@ class GradioGate:
 
     async def _page(self, request: Request, send: Send) -> None:
         """Answer with the page, its cookie, and a policy that runs the scripts it came with and no other."""
-        plain = [(name, value) for name, value in request.scope["headers"] if name != b"accept-encoding"]
-        status, headers, body = await _whole(self._app, {**request.scope, "headers": plain}, request.receive)
-        response = Response(body, status)
-        response.raw_headers = [(name, value) for name, value in headers if name.lower() != b"set-cookie"]
-        hashes = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _INLINE.findall(body))
-        scripts = "".join(f" 'sha256-{digest}'" for digest in hashes)
-        response.headers["content-security-policy"] = POLICY.format(scripts=scripts)
-        response.headers["cache-control"] = "private, no-cache"
+        whole = await self._rendered(request)
+        response = Response(whole.body, whole.status)
+        response.raw_headers = [*whole.headers]
         session = self._sessions.session_of(request.cookies) or (self._sessions.new() if self._issues else None)
         shown = request.headers.get("sec-fetch-dest", "document") == "document"  # not as a picture of another page
-        if session and shown and request.method == "GET" and status == 200:
+        if session and shown and request.method == "GET" and whole.status == 200:
             cookie = self._sessions.cookie(session, secure=request.url.scheme == "https")
             response.headers.append("set-cookie", cookie)
         await response(request.scope, request.receive, send)
+
+    async def _rendered(self, request: Request) -> _Whole:
+        """Return the page as gradio renders it for an address, which takes it long; the latest few are kept.
+
+        What the address says after `?` is for our script: gradio never sees it, nor whether it is asked for a HEAD.
+        """
+        key = (request.headers["host"], request.url.scheme)
+        async with self._rendering:
+            if key not in self._pages:
+                plain = [(name, value) for name, value in request.scope["headers"] if name == b"host"]
+                scope = {**request.scope, "method": "GET", "query_string": b"", "headers": plain}
+                page = await _whole(self._app, scope, request.receive)
+                if page.status != 200:
+                    return page
+                self._pages[key] = page
+                if len(self._pages) > _PAGES:
+                    self._pages.popitem(last=False)
+            self._pages.move_to_end(key)
+            return self._pages[key]
 
     async def _ask(self, request: Request, session: str, send: Send) -> None:
         match = _HEARTBEAT.fullmatch(request.url.path)
@@ -264,8 +290,8 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-async def _whole(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Return status, headers and body of a response that is no stream."""
+async def _whole(app: ASGIApp, scope: Scope, receive: Receive) -> _Whole:
+    """Return a response that is no stream, with a policy for its scripts."""
     start: Message = {}
     parts: list[bytes] = []
 
@@ -276,4 +302,9 @@ async def _whole(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[int, lis
             parts.append(message.get("body", b""))
 
     await app(scope, receive, collect)
-    return start["status"], list(start["headers"]), b"".join(parts)
+    body = b"".join(parts)
+    hashes = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _INLINE.findall(body))
+    policy = POLICY.format(scripts="".join(f" 'sha256-{digest}'" for digest in hashes))
+    own = [(b"content-security-policy", policy.encode()), (b"cache-control", b"private, no-cache")]
+    kept = [pair for pair in start["headers"] if pair[0].lower() in (b"content-type", b"content-length")]
+    return _Whole(start["status"], (*kept, *own), body)

@@ -171,10 +171,10 @@ class Indexing:
             self._changed.wait_for(lambda: self._version != version, timeout)
             return self.work()
 
-    def came_by_upload(self, source: str) -> bool:
-        """Whether a file was uploaded, so that removing it deletes it."""
+    def deleted_with(self) -> str | None:
+        """Return what the sources of uploaded files begin with, which removing deletes; None where that is not ours."""
         folder = self._library.articles / UPLOADS
-        return source.startswith(f"{UPLOADS}/") and (folder / MARKER).is_file() and not folder.is_symlink()
+        return f"{UPLOADS}/" if (folder / MARKER).is_file() and not folder.is_symlink() else None
 
     def close(self) -> None:
         """End the work, also in the middle of a sync: the next one goes on with it."""
@@ -218,7 +218,8 @@ class Indexing:
         owner = self._library.owner
         if job.kind == "remove":
             (source,) = job.sources
-            deleted = self.came_by_upload(source)
+            uploads = self.deleted_with()
+            deleted = uploads is not None and source.startswith(uploads)
             owner.remove(source, delete=deleted)
             if deleted and self._was_in_the_way(source):
                 self.sync()

@@ -17,10 +17,8 @@ from ui.conversations import Conversations
 from ui.evidence import gone_html, missing_html, nowhere_html, sources_html
 from ui.reading import Place, Reading, article_html
 from ui.render import citations_of
-from ui.requests import Conversing, read
+from ui.requests import Conversing, Key, read
 
-KEY = r"^[1-9]\d{0,3}(?:\.[1-9])?$"
-"""What names an answer of a conversation: its turn, and which of the replies that were compared."""
 _LINK = re.compile(
     r"#(?P<kind>cite|evidence|sources)-(?P<key>[1-9]\d{0,3}(?:\.[1-9])?)(?:-(?P<n>[1-9]\d{0,3}))?"
     r"(?P<spans>(?:-\d{1,9}-\d{1,9}){0,3})"
@@ -46,7 +44,7 @@ class Opened(Conversing):
 class Selected(Conversing):
     """Words of an answer that a reader selected."""
 
-    key: Annotated[str, Field(pattern=KEY)]
+    key: Key
     words: Annotated[str, Field(min_length=3, max_length=500)]
 
 

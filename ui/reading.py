@@ -76,37 +76,42 @@ def article_html(reading: Reading) -> str:
         shown = _shown(article.text, spans)
         if shown != Span(0, len(article.text)):
             notes.append(
-                f"The article is long: a part of it is shown, characters {shown.start:,}–{shown.end:,} "  # noqa: RUF001
+                f"The article is long: a part of it is shown, characters {shown.start:,}–{shown.end:,} "
                 f"of {len(article.text):,}."
             )
         body = _body(article, shown, spans, others, reading.key)
     told = "".join(f'<p class="fn-warning">{escape(note)}</p>' for note in notes)
-    key = f' data-key="{reading.key}"' if reading.key else ""
     return (
-        f'<div class="fn-panel fn-article" data-link="{escape(reading.place.link)}" data-article="{escape(article.id)}"{key}>'
-        f'{_head(reading)}<div class="fn-why-answer" role="status"></div>{told}{quoted}{body}</div>'
+        f'<div class="fn-panel fn-article"{_data(reading)}>{_head(reading)}<div class="fn-why-answer" role="status">'
+        f"</div>{told}{quoted}{body}</div>"
     )
+
+
+def _data(reading: Reading) -> str:
+    """Return what the script must know of an article that is open."""
+    values = {"article": reading.article.id, "key": reading.key or ""}
+    if reading.place.spans and not reading.changed:
+        values["start"] = str(reading.place.spans[0].start)
+    return "".join(f' data-{name}="{escape(value)}"' for name, value in values.items() if value)
 
 
 # ---------------------------------------------------------------- the head
 
 
 def _head(reading: Reading) -> str:
-    article = reading.article
+    article, place = reading.article, reading.place
     back = f'<a class="fn-back" href="#sources-{reading.key}">Sources</a>' if reading.key else ""
     steps = ""
-    if reading.place.before or reading.place.after:
-        steps = (
-            '<nav class="fn-steps" aria-label="Citations">'
-            f"{_step('prev', 'Previous', '[', '‹', reading.place.before)}{_step('next', 'Next', ']', '›', reading.place.after)}</nav>"  # noqa: RUF001
-        )
+    if place.before or place.after:
+        before, after = _step("prev", "Previous", "[", "‹", place.before), _step("next", "Next", "]", "›", place.after)
+        steps = f'<nav class="fn-steps" aria-label="Citations">{before}{after}</nav>'
     url = ""
-    if article.url and article.url != reading.place.source.source:
+    if article.url and article.url != place.source.source:
         url = f'<span class="fn-meta">{escape_name(article.url)}</span>'
     return (
-        f'<div class="fn-head"><div class="fn-bar">{BACK}{back}<p class="fn-label">{escape(reading.place.label)}</p>{steps}'
-        f'</div><h2 tabindex="-1">{escape_name(article.title)}</h2><span class="fn-meta">{about(reading.place.source)}</span>'
-        f'{url}<span class="fn-meta fn-place-of">{_place(reading)}</span>{_tools(reading)}</div>'
+        f'<div class="fn-head"><div class="fn-bar">{BACK}{back}<p class="fn-label">{escape(place.label)}</p>{steps}'
+        f'</div><h2 tabindex="-1">{escape_name(article.title)}</h2><span class="fn-meta">{about(place.source)}</span>'
+        f'{url}<span class="fn-meta fn-where">{_where(reading)}</span>{_tools(reading)}</div>'
     )
 
 
@@ -120,7 +125,7 @@ def _step(relation: str, label: str, key: str, sign: str, href: str | None) -> s
     )
 
 
-def _place(reading: Reading) -> str:
+def _where(reading: Reading) -> str:
     facts = []
     if reading.place.spans and not reading.changed:
         number = page_of(reading.article, reading.place.spans[0].start)
@@ -133,7 +138,7 @@ def _place(reading: Reading) -> str:
 
 
 def _ranges(spans: Sequence[Span]) -> str:
-    return ", ".join(f"{span.start}–{span.end}" for span in spans)  # noqa: RUF001
+    return ", ".join(f"{span.start}–{span.end}" for span in spans)
 
 
 def _tools(reading: Reading) -> str:
@@ -195,10 +200,9 @@ def _body(
         blocks = blocks[1:]  # it stands above
     links = _links(others, [Span(start, end) for start, end, _ in blocks], key)
     body = "".join(
-        f'<{_TAGS[kind]} class="fn-{kind}">'
-        f"{_marked(article.text, Span(max(start, shown.start), min(end, shown.end)), spans, others, links)}</{_TAGS[kind]}>"
+        f'<{_TAGS[kind]} class="fn-{kind}">{_marked(article.text, part, spans, others, links)}</{_TAGS[kind]}>'
         for start, end, kind in blocks
-        if start < shown.end and end > shown.start
+        if (part := Span(max(start, shown.start), min(end, shown.end))).start < part.end
     )
     return f'<div class="fn-body" lang="{escape(article.language or "")}">{body}</div>'
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import nh3
 from markdown_it import MarkdownIt
 
+from rag.export.body import signs
 from rag.reply import is_code
 from rag.text import printable
 from rag.types import QUOTES, Answer, AnswerSentence, Citation, Disagreement
@@ -129,13 +130,11 @@ def _markdown_body(answer: Answer, key: str) -> str | None:
     text += answer.text[at:]
     rendered = _markdown(text)
     pieces = rendered.split(sign)
-    if len(pieces) != len(markup) + 1 or _letters(_TAG.sub("", rendered)) != _letters(_FENCE_INFO.sub("", text)):
+    if len(pieces) != len(markup) + 1 or signs(html.unescape(_TAG.sub("", rendered))) != signs(
+        _FENCE_INFO.sub("", text)
+    ):
         return None
     return pieces[0] + "".join(tags + piece for tags, piece in zip(markup, pieces[1:], strict=True))
-
-
-def _letters(text: str) -> str:
-    return "".join(char for char in html.unescape(text) if char.isalpha())
 
 
 class _Place(NamedTuple):

@@ -10,6 +10,7 @@ from ui.acts import Acts
 from ui.articles import ArticlesPane
 from ui.chat import Chat
 from ui.conversations import FILE_NAME, Conversations
+from ui.evaluations import Evaluations
 from ui.feedback import FeedbackFile
 from ui.frame import frame
 from ui.indexing import Indexing
@@ -35,6 +36,7 @@ class Site:
         self.conversations = Conversations(settings.library / FILE_NAME, settings.page.keep_days, library.receipt)
         chat = Chat(library, self.conversations, settings.limits.answers_at_once)
         feedback = FeedbackFile(settings.library / FEEDBACK_FOLDER)
+        self.evaluations = Evaluations(library, settings.library / FEEDBACK_FOLDER)
         acts = Acts(chat, self.conversations, feedback, settings.page.keep_days)
         self.indexing = Indexing(library)
         uploads = Uploads(library, self.indexing, settings.page.upload_megabytes * 1_000_000)
@@ -45,6 +47,7 @@ class Site:
                 "listing": acts.listing,
                 "stop": acts.stop,
                 "feedback": acts.feedback,
+                "evaluations": self.evaluations.act,
                 "articles": ArticlesPane(library, self.indexing, settings.page).act,
                 "evidence": Opening(library, self.conversations, library.pages).act,
             },
@@ -59,5 +62,6 @@ class Site:
 
     def close(self) -> None:
         """Release what the parts hold."""
+        self.evaluations.close()
         self.indexing.close()
         self.conversations.close()

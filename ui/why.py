@@ -1,4 +1,4 @@
-"""Owns what is told of an article that an answer does not cite: where it ranked for the question, and what kept it out."""
+"""Owns what is told of an article that an answer does not cite: where it ranked, and what kept it out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rag.errors import InputError
 from rag.types import Answer, Source, WhyNot
 from ui.conversations import Conversations
 from ui.evidence import about, ordinal
-from ui.opening import KEY, kept_answer
+from ui.opening import kept_answer
 from ui.reading import short_hash
 from ui.render import citations_of, escape, escape_name, shortened
-from ui.requests import Conversing, read
+from ui.requests import Conversing, Key, read
 
 _LISTED = 8
 _GONE = "This article is no longer in the library. Ask again."
@@ -24,7 +24,7 @@ _GONE = "This article is no longer in the library. Ask again."
 class AskedWhy(Conversing):
     """Ask after an article, at a character of it or as a whole; without one, for those that were not found."""
 
-    key: Annotated[str, Field(pattern=KEY)]
+    key: Key
     search: Annotated[str, Field(max_length=200)] = ""
     article: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
     offset: Annotated[int, Field(ge=0, le=2**31)] | None = None
@@ -69,8 +69,8 @@ def others_html(sources: Sequence[Source], any_there: bool) -> str:
         none = "No other article has these words." if any_there else "All articles of the library are among these."
         return f'<p class="fn-meta">{none}</p>'
     items = "".join(
-        f'<li><button type="button" data-evidence="why-of" data-article="{escape(source.article_id)}">'
-        f'<span class="fn-title">{escape_name(source.title)}</span><span class="fn-meta">{about(source)}</span></button></li>'
+        f'<li><button type="button" data-evidence="why-of" data-article="{escape(source.article_id)}"><span '
+        f'class="fn-title">{escape_name(source.title)}</span><span class="fn-meta">{about(source)}</span></button></li>'
         for source in sources[:_LISTED]
     )
     more = len(sources) - _LISTED
@@ -144,7 +144,7 @@ def _facts(why: WhyNot) -> list[str]:
     if why.score is not None:
         score = f"Score {why.score:.2f}"
         if why.last_score is not None and why.outcome != "taken":
-            needed = "needed were" if why.score < why.last_score else "enough beside the last one taken, with"
-            score += f"; {needed} {why.last_score:.2f}"
+            needed = "at least {0:.2f} was needed" if why.score < why.last_score else "the last one taken has {0:.2f}"
+            score += f"; {needed.format(why.last_score)}"
         facts.append(score)
     return facts

@@ -120,7 +120,7 @@ def _markdown(answer: Answer, before: int) -> Blocks | None:
     text += answer.text[at:]
     tokens = _MARKDOWN.parse(text)
     kept = _kept(tokens)
-    if kept.count(sign) != len(placed) or _signs(kept) != _signs(text):
+    if kept.count(sign) != len(placed) or signs(kept) != signs(text):
         return None
     return _Reader(sign, iter(placed)).blocks(iter(tokens))
 
@@ -139,7 +139,7 @@ def _kept(tokens: Sequence[Token]) -> str:
     return text
 
 
-def _signs(text: str) -> str:
+def signs(text: str) -> str:
     """Return letters and digits of a text without the numbers of list items, which Markdown counts anew."""
     return "".join(filter(str.isalnum, _LIST_NUMBERS.sub("", text)))
 

@@ -185,6 +185,8 @@ class _Reader:
                 self._references[name.removesuffix("Reference"), _value(child, "id")] = None
                 if _value(child, "customMarkFollows") not in ("", *_OFF):
                     return
+            elif name == "fldSimple" and _value(child, "instr").split()[:1] == ["NOTEREF"]:
+                continue  # the number of a note that is referred to again
             elif name == "txbxContent":
                 self._boxes.append(child)
             elif name == "AlternateContent":

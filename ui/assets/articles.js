@@ -196,7 +196,7 @@ const deeds = {
   remove: (button) => {
     if (button.dataset.confirm && !window.confirm(button.dataset.confirm)) return;
     // The button goes with its article: the one below it has the focus then.
-    const below = button.closest('li').nextElementSibling?.querySelector('[data-library="remove"]');
+    const below = button.closest('li')?.nextElementSibling?.querySelector('[data-library="remove"]');
     look({ do: 'remove', source: button.dataset.source });
     (below || document.getElementById('fn-find-articles')).focus({ preventScroll: true });
   },
