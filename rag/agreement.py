@@ -12,7 +12,7 @@ from rag.disagreement import says_otherwise
 from rag.guards import findings
 from rag.support import opposed
 from rag.text import content_terms
-from rag.types import Answer, AnswerSentence, Passage, Source
+from rag.types import Answer, AnswerSentence, Citation, Source
 
 _NEAR = 0.65  # of the content terms of two sentences are in both, where they cite different words
 _NEAR_SHARED = 0.5  # and where they cite the same
@@ -47,10 +47,10 @@ class Agreement:
 
 
 class CitedPassage(NamedTuple):
-    """A passage that answers cite, and the numbers of the citations of each answer that point into it."""
+    """A passage that answers cite: the first words cited of it, and the numbers of the citations of each answer."""
 
-    passage: Passage
     source: Source
+    quote: str
     numbers: tuple[tuple[int, ...], ...]
 
 
@@ -80,22 +80,21 @@ def agreement(answers: Sequence[Answer | None]) -> Agreement:
 
 def cited_passages(answers: Sequence[Answer | None]) -> tuple[CitedPassage, ...]:
     """Return each passage that any of the answers cites, in the order in which they were found."""
-    found: dict[tuple[str, int, int], tuple[int, Passage, Source]] = {}
-    numbers: dict[tuple[tuple[str, int, int], int], list[int]] = {}
+    cited: dict[tuple[str, int, int], list[tuple[int, Citation]]] = {}
     for reply, answer in enumerate(answers):
         for citation in answer.citations if answer else ():
-            hit = answer.evidence.hits[citation.evidence_n - 1] if answer else None
-            if hit is None:
-                continue
-            key = (hit.source.article_id, hit.passage.start, hit.passage.end)
-            rank = min(citation.evidence_n, found[key][0]) if key in found else citation.evidence_n
-            found[key] = (rank, hit.passage, hit.source)
-            numbers.setdefault((key, reply), []).append(citation.n)
-    ordered = sorted(found, key=lambda key: (found[key][0], key))
-    return tuple(
-        CitedPassage(found[key][1], found[key][2], tuple(tuple(numbers.get((key, k), ())) for k in range(len(answers))))
-        for key in ordered
-    )
+            passage = answer.evidence.hits[citation.evidence_n - 1].passage if answer else None
+            if passage:
+                key = (citation.source.article_id, passage.start, passage.end)
+                cited.setdefault(key, []).append((reply, citation))
+    ordered = sorted(cited.items(), key=lambda item: (min(one.evidence_n for _, one in item[1]), item[0]))
+    return tuple(_cited_passage(found, len(answers)) for _, found in ordered)
+
+
+def _cited_passage(found: Sequence[tuple[int, Citation]], replies: int) -> CitedPassage:
+    first = min((citation for _, citation in found), key=lambda citation: (citation.start, citation.end))
+    numbers = [tuple(citation.n for reply, citation in found if reply == k) for k in range(replies)]
+    return CitedPassage(first.source, first.quote, tuple(numbers))
 
 
 def words(sentence: AnswerSentence) -> str:

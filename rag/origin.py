@@ -64,9 +64,11 @@ def origin(words: str, answer: Answer, embedder: Embedder) -> Origin | None:
 
 
 def _as_they_are(words: str) -> re.Pattern[str]:
-    pattern = r"\s+".join(map(re.escape, words.split()))
+    """Return the pattern of words: several may begin and end inside of a word, which is taken whole; one may not."""
+    parts = words.split()
+    pattern = r"\s+".join(map(re.escape, parts))
     if words.isascii():  # in a script without spaces a word may begin anywhere
-        pattern = rf"(?<![^\W_]){pattern}(?![^\W_])"
+        pattern = rf"\w*{pattern}\w*" if len(parts) > 1 else rf"(?<!\w){pattern}(?!\w)"
     return re.compile(pattern, re.IGNORECASE)
 
 

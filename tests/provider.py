@@ -6,6 +6,7 @@ Each request takes the next reply of the script, the last one again and again. `
 from __future__ import annotations
 
 import json
+import re
 import select
 import socket
 import struct
@@ -13,12 +14,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 USAGE = {"prompt_tokens": 50, "completion_tokens": 9, "total_tokens": 59}
 DONE = b"data: [DONE]\n\n"
+ECHO = " ECHO"
 
 
 @dataclass
@@ -37,6 +39,7 @@ class Scripted:
     raw: bytes | Sequence[bytes] | None = None  # sent after the headers, in place of everything else; or its packets
     hang_up: bool = False  # the connection is closed before any byte
     keep_alive: bool = False  # after a body, the connection stays open for more
+    echo: str = ""  # a pattern: where it matches in the last message, pieces that are `ECHO` become what matched
 
 
 @dataclass
@@ -110,7 +113,7 @@ class Provider:
                     reply = provider.script[place]
                     provider.requests.append(request)
                 try:
-                    self._reply(reply)
+                    self._reply(_echoed(reply, request))
                 except OSError:
                     request.closed_early = time.monotonic() - request.began
                 request.over.set()
@@ -180,6 +183,14 @@ class Provider:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def _echoed(reply: Scripted, request: Request) -> Scripted:
+    if not reply.echo:
+        return reply
+    match = re.search(reply.echo, request.body["messages"][-1]["content"])
+    said = f" {match[0]}" if match else ""
+    return replace(reply, pieces=[said if piece == ECHO else piece for piece in reply.pieces])
 
 
 def _packets(reply: Scripted) -> Iterator[bytes]:

@@ -21,8 +21,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount
 
 from tests.test_sessions import Clock
+from ui.claims import Allowance, Owners
 from ui.gate import BODY_BYTES, Fence, Hosts
-from ui.gradio_routes import Allowance, Endpoints, GradioGate, Owners
+from ui.gradio_routes import Endpoints, GradioGate
 from ui.serve import _listen, server_config
 from ui.sessions import Sessions
 
@@ -186,6 +187,22 @@ def test_the_page_runs_the_scripts_it_came_with_and_no_other(two: Two) -> None:
     assert len(policies) == 1
     assert "script-src 'self' 'unsafe-eval' 'sha256-" in policies[0]
     assert "unsafe-inline" not in policies[0].split("style-src")[0]
+
+
+def test_what_an_address_says_to_our_script_never_reaches_gradio(two: Two) -> None:
+    plain = two[0].client.get("/")
+    for query in ("?page=none", "?page=", "?deep_link=../../x", "?c=abc", "?__theme=dark", "?" + "x" * 5000):
+        reply = two[0].client.get("/" + query)
+        assert (reply.status_code, reply.content) == (200, plain.content), query
+
+
+def test_each_name_of_the_server_has_a_page_of_its_own(two: Two, house: House) -> None:
+    port = house.url.rsplit(":", 1)[1]
+    for name in ("localhost", "127.0.0.1", "localhost", "127.0.0.2"):
+        reply = two[0].client.get("/", headers={"host": f"{name}:{port}"})
+        assert f"http://{name}:{port}" in reply.text
+    head = two[0].client.head("/")
+    assert (head.status_code, head.content) == (200, b"")
 
 
 # ---------------------------------------------------------------- whose a gradio session is

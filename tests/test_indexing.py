@@ -300,10 +300,18 @@ def test_whoever_waits_for_a_change_is_told(library: Footnote, indexing: Indexin
     assert min(versions) > before.version
 
 
-def test_progress_is_seen_while_a_sync_is_at_work(library: Footnote, indexing: Indexing) -> None:
+def test_progress_is_seen_while_a_sync_is_at_work(indexing: Indexing, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Progress] = []
     show = indexing._show
-    indexing._show = lambda progress: (show(progress), seen.append(indexing.work().current.progress))  # type: ignore[method-assign, union-attr, arg-type, func-returns-value]
+
+    def looking(progress: Progress) -> None:
+        show(progress)
+        current = indexing.work().current
+        assert current is not None
+        assert current.progress is not None
+        seen.append(current.progress)
+
+    monkeypatch.setattr(indexing, "_show", looking)
     outcome(indexing, indexing.sync())
     assert seen
     assert seen[-1].done == seen[-1].total == 3

@@ -149,6 +149,24 @@ def test_only_assets_of_the_page_are_given_out(client: httpx.Client) -> None:
         assert client.get(f"/assets/{name}").status_code in (403, 404), name
 
 
+def test_no_event_of_the_page_is_a_public_one(client: httpx.Client) -> None:
+    events = client.get("/config").json()["dependencies"]
+    assert events
+    assert {event["api_visibility"] for event in events} == {"private"}
+
+
+def test_what_goes_wrong_is_told_without_a_trace_and_within_the_fence(
+    client: httpx.Client, library: Footnote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(library), "troubled", property(lambda _: 1 / 0))
+    reply = client.get("/health")
+    assert reply.status_code == 500
+    assert "log of the server" in reply.text
+    assert "Zero" not in reply.text
+    for name, value in HEADERS.items():
+        assert reply.headers.get_list(name) == [value], name
+
+
 @pytest.mark.parametrize("way", ["run", "api"])
 def test_no_question_gets_past_the_queue(client: httpx.Client, way: str) -> None:
     client.get("/")

@@ -332,7 +332,7 @@ def test_only_so_many_uploads_run_at_once(served: Served) -> None:
 
 def test_a_full_disk_is_said_and_nothing_is_left(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(served.library.articles)
-    monkeypatch.setattr(upload_store.shutil, "disk_usage", lambda _: usage._replace(free=upload_store.FREE_BYTES - 1))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=upload_store.FREE_BYTES - 1))
     reply = served.send(("a.txt", RIVER))
     assert reply.status_code == 507
     assert "disk" in reply.json()["error"]
@@ -345,7 +345,7 @@ def test_a_disk_that_fills_while_a_file_comes_is_said_and_nothing_is_left(
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(uploads.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     reply = served.send(("a.txt", RIVER))
     assert (reply.status_code, reply.json()["files"]) == (507, [])
     assert served.names() == []

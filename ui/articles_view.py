@@ -57,10 +57,10 @@ def tools_html(allowed: Allowed, sort: str, total: int) -> str:
         f'title="Read the articles folder again">{icon("again")}Sync now</button>'
     )
     if not adding:
-        return f'{find}<div class="fn-tools">{sync}</div>'
+        return f'{find}<div class="fn-ways">{sync}</div>'
     opened, hidden = ("false", " hidden") if total else ("true", "")
     return (
-        f'{find}<div class="fn-tools"><button type="button" class="fn-button fn-add" id="fn-add" data-library="open" '
+        f'{find}<div class="fn-ways"><button type="button" class="fn-button fn-add" id="fn-add" data-library="open" '
         f'aria-expanded="{opened}" aria-controls="fn-adding">{icon("new")}Add articles</button>{sync}</div>'
         f'<div class="fn-adding" id="fn-adding"{hidden}>{adding}</div>'
     )
@@ -111,7 +111,7 @@ def list_html(
 def _scope(found: int, total: int, search: str) -> str:
     count = f"{found:,} of {counted(total, 'article')}" if search.strip() else counted(total, "article")
     return (
-        f'<div class="fn-scope"><p><b id="fn-count">{count}</b> '
+        f'<div class="fn-reach"><p><b id="fn-count">{count}</b> '
         '<span id="fn-chosen" aria-live="polite" data-none="Questions go to all of them."></span></p>'
         '<button type="button" class="fn-link" id="fn-all" data-library="all">Select all</button>'
         '<button type="button" class="fn-link" id="fn-none" data-library="none" hidden>Select none</button></div>'

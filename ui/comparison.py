@@ -53,8 +53,8 @@ def comparison_html(turn: Turn, number: int, columns: Sequence[str]) -> str:
     return f'<div class="fn-comparison">{"".join(parts)}</div>'
 
 
-def _column(column: _Column, html: str, marks: dict[Place, tuple[str, str]], k: int) -> str:
-    marked = _marked(html, column, [marks.get(Place(k, n)) for n in range(_sentences(column))])
+def _column(column: _Column, html: str, marks: dict[Place, str], k: int) -> str:
+    marked = _marked(html, column, [marks.get(Place(k, n), "") for n in range(_sentences(column))])
     name = escape_name(column.name)
     return f'<section class="fn-column" aria-label="{name}"><h3 class="fn-who">{name}</h3>{marked}</section>'
 
@@ -91,43 +91,48 @@ def _evidence(replies: Sequence[_Column]) -> str:
 # ---------------------------------------------------------------- marks in the columns
 
 
-def _marks(found: Agreement, replies: Sequence[_Column]) -> dict[Place, tuple[str, str]]:
-    """Return for each sentence the kind of its mark, and its words."""
+def _marks(found: Agreement, replies: Sequence[_Column]) -> dict[Place, str]:
+    """Return the marks of each sentence: whether others say it too, and who says otherwise."""
     speaking = sum(bool(_sentences(column)) for column in replies)
     if speaking < 2:
         return {}
-    marks = dict.fromkeys(found.alone, ("alone", "only here"))
+    against: dict[Place, set[int]] = {}
+    for item in found.contradictions:
+        for side, other in ((item.one, item.other), (item.other, item.one)):
+            for place in side:
+                against.setdefault(place, set()).update({it.reply for it in other} - {place.reply})
+    marks = {place: "" if against.get(place) else _mark("alone", "only here") for place in found.alone}
     for group in found.same:
         said_by = {place.reply for place in group}
         for place in group:
             others = [replies[reply].name for reply in sorted(said_by - {place.reply})]
-            whole = f"in {_NAMES[speaking]}" if len(said_by) == speaking else f"also in {_listed(others)}"
-            marks[place] = ("same", whole)
-    for side, against in [pair for item in found.contradictions for pair in ((item.one, item.other), item[::-1])]:
-        for place in side:
-            by = sorted({other.reply for other in against} - {place.reply})
-            if by:
-                marks[place] = ("against", f"≠ {_listed([replies[reply].name for reply in by])} says otherwise")
+            whole = len(said_by) == speaking
+            marks[place] = _mark("same", f"in {_NAMES[speaking]}" if whole else f"also in {_listed(others)}")
+    for place, by in against.items():
+        if by:
+            names = _listed([replies[reply].name for reply in sorted(by)])
+            marks[place] += _mark("against", f"≠ {names} say{'s' * (len(by) == 1)} otherwise")
     return marks
+
+
+def _mark(kind: str, said: str) -> str:
+    return f'<span class="fn-said {kind}">{escape_name(said)}</span>'
 
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _marked(html: str, column: _Column, marks: Sequence[tuple[str, str] | None]) -> str:
-    """Return a column with a mark before the verdict of each sentence; its text stays as it is."""
-    parts = _VERDICT_BUTTON.split(html)
-    if len(parts) != len(marks) + 1:
+def _marked(html: str, column: _Column, marks: Sequence[str]) -> str:
+    """Return a column with the marks of each sentence before its verdict; its text stays as it is."""
+    first, *rest = _VERDICT_BUTTON.split(html)
+    if len(rest) != len(marks):
         return html
     button = _VERDICT_BUTTON.pattern
-    marked = parts[0]
-    for n, (mark, rest) in enumerate(zip(marks, parts[1:], strict=True), start=1):
-        identifier = f'id="said-{column.key}-{n}"'
-        kind, said = mark or ("", "")
-        sign = f'<span class="fn-said {kind}" {identifier} tabindex="-1">{escape_name(said)}</span>'
-        marked += f"{sign}{button}{rest}"
-    return marked
+    return first + "".join(
+        f'<span class="fn-saids" id="said-{column.key}-{n}" tabindex="-1">{mark}</span>{button}{part}'
+        for n, (mark, part) in enumerate(zip(marks, rest, strict=True), start=1)
+    )
 
 
 # ---------------------------------------------------------------- what they say
@@ -183,7 +188,7 @@ def _who_cited(passages: Sequence[CitedPassage], replies: Sequence[_Column]) -> 
         return ""
     rows = "".join(
         f'<tr><th scope="row"><strong>{escape_name(shortened(cited.source.title, 90))}</strong><span>'
-        f"{escape_name(cited.source.published or 'no date')} · {escape(shortened(cited.passage.text, 90))}</span></th>"
+        f"{escape_name(cited.source.published or 'no date')} · {escape(shortened(cited.quote, 110))}</span></th>"
         + "".join(
             f"<td>{''.join(chip_html(column.key, n) for n in numbers) or _none()}</td>"
             for column, numbers in zip(replies, cited.numbers, strict=True)

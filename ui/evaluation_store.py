@@ -228,7 +228,7 @@ class _Report(_Part):
     by_edit: _Slices = {}
     abstention_curve: Annotated[list[_Point], Field(max_length=1000)] = []
     latency_ms: Annotated[dict[_Word, _Timed], Field(max_length=50)] = {}
-    tokens: Annotated[dict[_Word, float], Field(max_length=20)] | None = None
+    tokens: Annotated[dict[_Word, int | float], Field(max_length=20)] | None = None
     config: Annotated[dict[_Word, JsonValue], Field(max_length=200)] = {}
     thresholds: Annotated[list[_Threshold], Field(max_length=200)] = []
     results: Annotated[list[_Result], Field(max_length=50_000)]

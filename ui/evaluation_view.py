@@ -63,8 +63,9 @@ _HOW = (
 )
 _EMPTY = (
     '<section class="fn-evals-empty"><h3>Nothing measured yet</h3><p>The quickest way to a data set: ask a few '
-    "questions and judge the answers with the thumbs below them. Each becomes a case that can be asked again, after the articles "
-    "or the model have changed.</p><p>Or put a folder into <code>evaluations/</code> on the server:</p>"
+    "questions and judge the answers with the thumbs below them. Each becomes a case that can be asked again, "
+    "after the articles or the model have changed.</p><p>Or put a folder into <code>evaluations/</code> on the "
+    "server:</p>"
     f"{_LAYOUT}<p>Reports of <code>footnote eval DATASET --out evaluations/NAME</code> appear here, too.</p></section>"
 )
 
@@ -92,7 +93,8 @@ def _form(datasets: Sequence[DataSet], models: Sequence[str], *, judge: bool) ->
     return (
         f'<form class="fn-run"><label class="fn-field"><span>Data set</span><select name="dataset">'
         f"{options}</select></label>{feedback}<fieldset><legend>What to measure</legend><label>"
-        '<input type="radio" name="answers" value="0" checked><span>Finding passages<small>quick, asks no model</small></span></label>'
+        '<input type="radio" name="answers" value="0" checked><span>Finding passages<small>quick, asks no model'
+        "</small></span></label>"
         '<label><input type="radio" name="answers" value="1"><span>Answers, too<small>what is said, quoted and refused'
         "</small></span></label></fieldset>"
         f'<label class="fn-field fn-with-model"><span>Answered by</span><select name="model">{chosen}</select></label>'
@@ -149,8 +151,9 @@ def _card(report: Summary) -> str:
         f"{report.failed:,} failed" if report.failed else "none failed",
     ]
     return (
-        f'<li><label class="fn-pair"><input type="checkbox" name="pair" value="{name}" data-date="{escape(report.date)}"'
-        f' aria-label="Compare {escape_name(report.name)}"></label><button type="button" class="fn-report-card" '
+        f'<li><label class="fn-pair"><input type="checkbox" name="pair" value="{name}" '
+        f'data-date="{escape(report.date)}" aria-label="Compare {escape_name(report.name)}"></label>'
+        f'<button type="button" class="fn-report-card" '
         f'data-do="evaluations-open" data-name="{name}"><span class="fn-title">{escape_name(report.name)}</span>'
         f'<span class="fn-meta">{escape_name(" · ".join(filter(None, about)))}</span></button>'
         f'<dl class="fn-figures">{figures}</dl></li>'

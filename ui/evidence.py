@@ -79,7 +79,7 @@ def _page(number: int | None) -> str:
 def _why_here(n: int, hit: Hit, count: int) -> str:
     """Return which passage this is, and, folded up, why it stands there."""
     return (
-        f'<details class="fn-rank"><summary>Passage {n} of {count}<span class="fn-sr"> : why it stands there</span>'
+        f'<details class="fn-rank"><summary>Passage {n} of {count} <span>· why it stands here</span>'
         f"</summary><ul>{_ranks(hit.features)}<li>Score {hit.score:.2f}, of 1 at most for this question</li></ul>"
         "</details>"
     )
@@ -118,7 +118,7 @@ def nowhere_html(words: str, key: str, count: int) -> str:
         f'<a class="fn-back" href="#sources-{key}">Sources</a></div><h2 tabindex="-1">Where from?</h2>'
         f"<blockquote>{escape(words)}</blockquote>"
         f'<p class="fn-warning">These words are not in {found} that came up for this answer, and nothing there says '
-        "the same. They are the model’s own, or your selection joins what stands apart.</p></div>"
+        "the same. They may be the model’s own, or your selection joins what stands apart.</p></div>"
     )
 
 

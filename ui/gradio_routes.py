@@ -7,10 +7,9 @@ import base64
 import hashlib
 import json
 import re
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -18,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.claims import Allowance, Owners
 from ui.gate import POLICY
 from ui.sessions import Sessions
 
@@ -29,7 +29,6 @@ _SENDING = (_FUNCTION, "/gradio_api/queue/join", "/gradio_api/run/predict", "/gr
 _ASKING = ("/gradio_api/app_id", "/gradio_api/queue/data")
 _INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 _DEEPEST = 64  # levels of a JSON body
-_REMEMBERED = 20_000  # names of gradio sessions and events: about 5 MB
 _PAGES = 8  # kept, one for each name that readers use
 _RELOAD = "Your session has ended. Load the page again."
 
@@ -54,73 +53,6 @@ class Endpoints(NamedTuple):
         if component is not None or name is not None:
             return type(component) is int and isinstance(name, str) and (component, name) in self.functions
         return type(event) is int and event in self.events
-
-
-class Owners:
-    """Whose a name is: the first session that uses it owns it. The names least lately used are forgotten beyond `most`.
-
-    A name that a request uses just now is not forgotten; an open page always has one.
-    """
-
-    def __init__(self, most: int = _REMEMBERED) -> None:
-        self._most = most
-        self._owners: OrderedDict[str, str] = OrderedDict()
-        self._uses: dict[str, int] = {}
-
-    def claim(self, name: str, session: str) -> bool:
-        """Whether a name is this session's; one that nobody has becomes its own."""
-        if name not in self._owners:
-            self._forget()
-            self._owners[name] = session
-        return self.owns(name, session)
-
-    def owns(self, name: str, session: str) -> bool:
-        """Whether a name is known to be this session's."""
-        if self._owners.get(name) != session:
-            return False
-        self._owners.move_to_end(name)
-        return True
-
-    @contextmanager
-    def using(self, name: str) -> Iterator[None]:
-        """Keep a name remembered while the block runs."""
-        self._uses[name] = self._uses.get(name, 0) + 1
-        try:
-            yield
-        finally:
-            self._uses[name] -= 1
-            if not self._uses[name]:
-                del self._uses[name]
-
-    def _forget(self) -> None:
-        while len(self._owners) >= self._most:
-            oldest = next((name for name in self._owners if name not in self._uses), None)
-            if oldest is None:  # as many open pages as names: the server admits far fewer connections
-                raise HTTPException(503, "Too many pages are open. Try again later.", {"retry-after": "30"})
-            del self._owners[oldest]
-
-
-class Allowance:
-    """How much each session may send: `burst` requests at once, and `rate` a second in the long run."""
-
-    def __init__(self, burst: int, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._burst = burst
-        self._rate = rate
-        self._clock = clock
-        self._full: OrderedDict[str, float] = OrderedDict()  # when each session has its whole burst again
-
-    def take(self, session: str) -> int:
-        """Count a request; return 0, or the seconds after which the next may come."""
-        now = self._clock()
-        while self._full and next(iter(self._full.values())) <= now:
-            self._full.popitem(last=False)
-        full = max(now, self._full.get(session, now)) + 1 / self._rate
-        over = full - now - self._burst / self._rate
-        if over > 0:
-            return max(1, round(over + 0.5))
-        self._full[session] = full
-        self._full.move_to_end(session)
-        return 0
 
 
 class _Whole(NamedTuple):

@@ -81,10 +81,7 @@ def article_html(reading: Reading) -> str:
             )
         body = _body(article, shown, spans, others, reading.key)
     told = "".join(f'<p class="fn-warning">{escape(note)}</p>' for note in notes)
-    return (
-        f'<div class="fn-panel fn-article"{_data(reading)}>{_head(reading)}<div class="fn-why-answer" role="status">'
-        f"</div>{told}{quoted}{body}</div>"
-    )
+    return f'<div class="fn-panel fn-article"{_data(reading)}>{_head(reading)}{told}{quoted}{body}</div>'
 
 
 def _data(reading: Reading) -> str:
@@ -111,7 +108,8 @@ def _head(reading: Reading) -> str:
     return (
         f'<div class="fn-head"><div class="fn-bar">{BACK}{back}<p class="fn-label">{escape(place.label)}</p>{steps}'
         f'</div><h2 tabindex="-1">{escape_name(article.title)}</h2><span class="fn-meta">{about(place.source)}</span>'
-        f'{url}<span class="fn-meta fn-where">{_where(reading)}</span>{_tools(reading)}</div>'
+        f'{url}<span class="fn-meta fn-where">{_where(reading)}</span>{_tools(reading)}'
+        '<div class="fn-why-answer" role="status"></div></div>'
     )
 
 

@@ -58,7 +58,7 @@ def compared_html(names: tuple[str, str], found: Mapping[str, Any]) -> str:
 def _metrics(metrics: Mapping[str, Any]) -> str:
     widest = max((abs(row[end]) for row in metrics.values() for end in ("low", "high", "difference")), default=1.0)
     rows = "".join(
-        f'<tr><th scope="row">{escape_name(METRICS[key][1] if key in METRICS else key)}</th><td>{row["first"]:.3f}</td>'
+        f'<tr><th scope="row">{_label(key)}</th><td>{row["first"]:.3f}</td>'
         f'<td>{row["second"]:.3f}</td><td class="{_sure(key, row)}">{row["difference"]:+.3f}</td>'
         f'<td class="bar-cell zero"><span>{_around_zero(row, widest)}'
         f"<small>{row['low']:+.3f} to {row['high']:+.3f}</small></span></td><td>{row['n']:,}</td></tr>"
@@ -74,6 +74,10 @@ def _metrics(metrics: Mapping[str, Any]) -> str:
         "figures, one leaves it out by chance alone."
     )
     return _table("Metrics", heads, rows, caption)
+
+
+def _label(metric: str) -> str:
+    return escape_name(METRICS[metric][1] if metric in METRICS else metric)
 
 
 def _around_zero(row: Mapping[str, Any], widest: float) -> str:
@@ -143,7 +147,7 @@ def _change(item: Mapping[str, Any]) -> str:
             before, after = (escape_name(value or fine) for value in item[name])
             said.append(f"{before} → {after}")
     most = sorted(item["scores"].items(), key=lambda score: -abs(score[1][1] - score[1][0]))[:_SCORES]
-    said += [f"{escape_name(name)} {before:.2f} → {after:.2f}" for name, (before, after) in most]
+    said += [f"{_label(name)} {before:.2f} → {after:.2f}" for name, (before, after) in most]
     shown = f'<b dir="auto">{escape_name(item["text"])}</b><span class="meta">{" · ".join(said)}</span>'
     return shown + to_chat(item["text"])
 

@@ -20,6 +20,7 @@ from ui.pages import pages_router
 from ui.sessions import Sessions
 from ui.upload_store import Uploads
 from ui.uploads import uploads_router
+from ui.why import Why
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -40,6 +41,7 @@ class Site:
         acts = Acts(chat, self.conversations, feedback, settings.page.keep_days)
         self.indexing = Indexing(library)
         uploads = Uploads(library, self.indexing, settings.page.upload_megabytes * 1_000_000)
+        opening = Opening(library, self.conversations, library.pages)
         self.page = build_page(
             chat,
             {
@@ -49,7 +51,9 @@ class Site:
                 "feedback": acts.feedback,
                 "evaluations": self.evaluations.act,
                 "articles": ArticlesPane(library, self.indexing, settings.page).act,
-                "evidence": Opening(library, self.conversations, library.pages).act,
+                "evidence": opening.act,
+                "origin": opening.origin,
+                "why": Why(library, self.conversations).act,
             },
             sessions.session_of,
             frame(library, login=settings.page.password is not None),

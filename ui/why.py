@@ -50,7 +50,7 @@ class Why:
         if source is None:
             raise InputError(_GONE)
         why = self._library.why_not(answer.evidence, asked.article, asked.offset)
-        return {"answer": why_html(why, source, answer)}
+        return {"answer": why_html(why, source, answer, linked=asked.offset is None)}
 
 
 def _named(sources: Sequence[Source], search: str) -> list[Source]:
@@ -78,8 +78,11 @@ def others_html(sources: Sequence[Source], any_there: bool) -> str:
     return f"<ul>{items}</ul>{rest}"
 
 
-def why_html(why: WhyNot, source: Source, answer: Answer) -> str:
-    """Return what kept an article, or one passage of it, out of what an answer cites, in words that people use."""
+def why_html(why: WhyNot, source: Source, answer: Answer, *, linked: bool = True) -> str:
+    """Return what kept an article, or one passage of it, out of what an answer cites, in words that people use.
+
+    Without `linked`, that passage is open already.
+    """
     facts = "".join(f"<li>{fact}</li>" for fact in _facts(why))
     question = ""
     if why.question != answer.standalone_question:
@@ -88,7 +91,7 @@ def why_html(why: WhyNot, source: Source, answer: Answer) -> str:
     if why.changed:
         changed = "<p>The library has changed since this answer: this is how it would be now.</p>"
     link = ""
-    if why.span:
+    if why.span and linked:
         place = f"{why.span.start}-{why.span.end}-{short_hash(source.content_hash)}"
         link = f'<p><a href="#article-{why.article_id}-{place}">Read this passage</a></p>'
     return (

@@ -163,8 +163,13 @@ def serve(settings: Settings, options: argparse.Namespace) -> int:
         if library.notice:
             library.owner  # noqa: B018 - raises what is in the way
         _sync_quietly(library)
-        said = lambda url: note(f"Footnote is at {url} (Ctrl-C stops it)")  # noqa: E731
-        serve(library, options.host, options.port, said, warn=lambda text: note(f"footnote: {text}"))
+        serve(
+            library,
+            options.host,
+            options.port,
+            started=lambda url: note(f"Footnote is at {url} (Ctrl-C stops it)"),
+            warn=lambda text: note(f"footnote: {text}"),
+        )
     return 0
 
 

@@ -15,20 +15,14 @@ from rag.types.answers import (
     CitedSentence,
     Disagreement,
     Draft,
-    Evidence,
     Exchange,
-    Features,
-    Hit,
     Judgement,
     Mark,
     Status,
-    Sufficiency,
     Usage,
     Verdict,
-    evidence_dicts,
-    evidence_hash,
-    scope_dict,
 )
+from rag.types.evidence import Evidence, Features, Hit, Sufficiency, evidence_dicts, evidence_hash, scope_dict
 from rag.types.library import (
     ALL_ARTICLES,
     Article,

@@ -66,7 +66,7 @@ class Visit:
         self.complaints.append(text)
 
     def ask(self, question: str, *, wait: bool = True) -> None:
-        turns = self.page.locator("#fn-history .fn-turn").count()
+        turns = self.page.locator("#fn-history .fn-turn:not(.fn-refused)").count()
         box = self.page.locator("textarea:visible").first
         box.fill(question)
         box.press("Enter")

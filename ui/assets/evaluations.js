@@ -156,6 +156,14 @@ export function init(shared) {
     }
     DEEDS[target.dataset.do]?.(target);
   });
+  document.addEventListener('click', (event) => {
+    const link = event.target.closest && event.target.closest('a[href^="#said-"]');
+    if (!link) return;
+    event.preventDefault(); // the page has a base address: the link alone would load it again
+    const sentence = document.getElementById(link.getAttribute('href').slice(1));
+    sentence?.scrollIntoView({ block: 'center' });
+    sentence?.focus({ preventScroll: true });
+  });
   slot.addEventListener('submit', (event) => {
     event.preventDefault();
     run(event.target);

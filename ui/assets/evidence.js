@@ -45,7 +45,7 @@ function show(html, link, { quiet = false, focus = null } = {}) {
   chipsOf(link).forEach((chip) => chip.classList.add('active'));
   if (!quiet) {
     footnote.pane('side');
-    const wanted = (focus && document.getElementById(focus)) || panel.querySelector('h2');
+    const wanted = (focus && panel.querySelector(focus)) || panel.querySelector('h2');
     wanted?.focus({ preventScroll: true });
     announce(panel);
   }
@@ -68,7 +68,7 @@ function announce(panel) {
 }
 
 function scrollToMark(panel) {
-  const mark = panel.querySelector('mark.current') || panel.querySelector('mark');
+  const mark = panel.querySelector('mark.current');
   side.scrollTop = 0;
   if (!mark) return;
   const head = panel.querySelector('.fn-head');
@@ -160,18 +160,19 @@ async function pictureFailed(picture) {
   } catch {
     // Then the server is gone, which the text view says if it matters.
   }
+  const told = [...slot.querySelectorAll('.fn-panel > .fn-warning')];
   if (!(await open(current, { view: 'text', quiet: true }))) return;
   const warning = document.createElement('p');
   warning.className = 'fn-warning';
   warning.setAttribute('role', 'status');
   warning.textContent = `${reason} The text is shown instead.`;
-  slot.querySelector('.fn-head')?.after(warning);
+  slot.querySelector('.fn-head')?.after(warning, ...told);
 }
 
 const DEEDS = {
   chat: leave,
   copy,
-  view: (button) => open(current, { view: button.dataset.view }),
+  view: (button) => open(current, { view: button.dataset.view, focus: `[data-view="${button.dataset.view}"]` }),
   why: (button) => {
     const panel = button.closest('.fn-panel');
     const start = panel.dataset.start ? Number(panel.dataset.start) : null;
@@ -252,11 +253,11 @@ export function init(given) {
     const href = target.getAttribute('href');
     if (target.dataset.page && side.contains(target)) {
       event.preventDefault();
-      open(current, { view: 'page', page: Number(target.dataset.page) });
+      open(current, { view: 'page', page: Number(target.dataset.page), focus: `a.fn-turn[rel="${target.rel}"]` });
     } else if (LINK.test(href)) {
       event.preventDefault();
       if (!side.contains(target)) opener = target;
-      open(href, { focus: target.matches('.fn-step') ? target.id : null });
+      open(href, { focus: target.matches('.fn-step') ? `#${target.id}` : null });
     }
   });
   document.addEventListener('keydown', pressed);
