@@ -94,7 +94,7 @@ OWNERS = {
     "defusedxml": ["rag.load.archive"],
     "gradio": ["ui.page", "ui.serve"],
     "python_multipart": ["ui.uploads"],
-    "fastapi": ["ui.login", "ui.pages", "ui.saving", "ui.serve", "ui.uploads"],
+    "fastapi": ["ui.login", "ui.pages", "ui.saving", "ui.serve", "ui.site", "ui.uploads"],
     "starlette": ["ui.claims", "ui.gate", "ui.gradio_routes", "ui.login", "ui.saving", "ui.serve", "ui.uploads"],
     "uvicorn": ["ui.connection", "ui.serve"],
     "openai": ["rag.models"],

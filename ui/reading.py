@@ -209,23 +209,30 @@ def _links(others: Sequence[tuple[Span, int]], blocks: Sequence[Span], key: str 
     """Return by the character that they follow the links of the other citations: each at the end of its last words."""
     links: dict[int, str] = {}
     for span, n in others:
-        end = max((min(span.end, block.end) for block in blocks if block.start < span.end), default=span.end)
-        links[end] = links.get(end, "") + f'<a class="fn-also" href="#cite-{key}-{n}" aria-label="Footnote {n}">{n}</a>'
+        ends = [min(span.end, block.end) for block in blocks if block.start < span.end and block.end > span.start]
+        if ends:
+            link = f'<a class="fn-also" href="#cite-{key}-{n}" aria-label="Footnote {n}">{n}</a>'
+            links[max(ends)] = links.get(max(ends), "") + link
     return links
 
 
 def _marked(
     text: str, part: Span, spans: Sequence[Span], others: Sequence[tuple[Span, int]], links: dict[int, str]
 ) -> str:
-    """Return a part of a text in which each stretch that is cited is one mark, and which of the two it is."""
+    """Return a part of a text in which what is cited is marked, as what is open or as what else is cited."""
     also = [span for span, _ in others]
-    inside = sorted({min(max(place, part.start), part.end) for span in [*spans, *also] for place in span} | set(part))
-    pieces = []
-    for start, end in pairwise(inside):
-        words = escape(text[start:end])
-        if any(span.start <= start and end <= span.end for span in spans):
-            words = f'<mark class="current">{words}</mark>'
-        elif any(span.start <= start and end <= span.end for span in also):
-            words = f'<mark class="other">{words}</mark>'
-        pieces += [words, links.get(end, "")]
-    return "".join(pieces)
+    borders = {min(max(place, part.start), part.end) for span in [*spans, *also] for place in span} | set(part)
+    stretches: list[tuple[str, str]] = []  # each a kind and its HTML
+    for start, end in pairwise(sorted(borders)):
+        kind = "current" if _within(start, spans) else "other" if _within(start, also) else ""
+        before = stretches.pop()[1] if stretches and stretches[-1][0] == kind else ""
+        stretches.append((kind, before + escape(text[start:end])))
+        if end in links:
+            stretches.append(("link", links[end]))
+    return "".join(
+        f'<mark class="{kind}">{words}</mark>' if kind in ("current", "other") else words for kind, words in stretches
+    )
+
+
+def _within(place: int, spans: Sequence[Span]) -> bool:
+    return any(span.start <= place < span.end for span in spans)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rag import Footnote
 from ui import saving
 from ui.acts import Acts
@@ -21,10 +19,6 @@ from ui.sessions import Sessions
 from ui.upload_store import Uploads
 from ui.uploads import uploads_router
 from ui.why import Why
-
-if TYPE_CHECKING:
-    from fastapi import APIRouter
-
 
 FEEDBACK_FOLDER = "feedback"
 
@@ -58,7 +52,7 @@ class Site:
             sessions.session_of,
             frame(library, login=settings.page.password is not None),
         )
-        self.routers: list[APIRouter] = [
+        self.routers = [
             saving.router(self.conversations, sessions, library.receipt),
             pages_router(library.pages),
             *([uploads_router(uploads, sessions.session_of)] if settings.page.uploads else []),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -161,6 +162,7 @@ def drafts(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
 # ---------------------------------------------------------------- every place of the page
 
 
+@lru_cache(maxsize=4)
 def answered(text: str, model: str = "model") -> Answer:
     """Return a checked answer about evidence in which every text is this one."""
     passages = (
@@ -185,20 +187,19 @@ def answered(text: str, model: str = "model") -> Answer:
 
 
 def turns(text: str, number: int) -> str:
-    """Return the turns of a conversation in which every word of others is this text."""
+    """Return the turns of a conversation in which every word of others is this text; every sixth time compared, too."""
     answer = answered(text, text or "model")
     nothing = replace(answer, status="not_found", text=text, sentences=(), citations=())
     plain = Reply(answer, feedback=Feedback(good=True, reason=text))
-    return "".join(
-        (
-            turn_html(Turn(text, (plain,)), number, "conversation"),
-            turn_html(Turn(text, (Reply(nothing, text),)), number, "conversation"),
-            turn_html(Turn(text, (Reply(replace(nothing, model=SEARCH)),)), number, "conversation"),
-            turn_html(Turn(text, (plain, Reply(None, text)), Asked("compare", (text, text))), number, "conversation"),
-            refused_html(text, number, text),
-            notice_html(text),
-        )
-    )
+    said = [
+        Turn(text, (plain,)),
+        Turn(text, (Reply(nothing, text),)),
+        Turn(text, (Reply(replace(nothing, model=SEARCH)),)),
+    ]
+    if number % 6 == 0:
+        said.append(Turn(text, (plain, plain, Reply(None, text)), Asked("compare", (text, text, text))))
+    shown = [turn_html(turn, number, "conversation") for turn in said]
+    return "".join((*shown, refused_html(text, number, text), notice_html(text)))
 
 
 def evidence_of(text: str) -> str:
