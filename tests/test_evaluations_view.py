@@ -94,6 +94,7 @@ def test_the_folder_holds_data_sets_and_reports_and_nothing_else_can_be_named(tm
     folder, outside = tmp_path / "evaluations", tmp_path / "outside"
     put_questions(folder / "mine")
     put_questions(folder / ".hidden")
+    put_questions(folder / "turned\u202eround")
     put_questions(tmp_path / "feedback", QUESTIONS[:1])
     (folder / "beir").mkdir()
     (folder / "beir" / "queries.jsonl").write_text('{"id": "1", "text": "x"}\n\n{"id": "2", "text": "y"}\n')

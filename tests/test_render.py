@@ -33,7 +33,7 @@ FOUND = evidence("How long is the bridge?", BRIDGE, BEES)
 
 MARKDOWN = {*"p ul ol li strong em code pre blockquote h1 h2 h3 h4 h5 h6 hr br table thead tbody tr th td".split()}
 ATTRIBUTES = {
-    "article": {"class", "id", "data-turn", "aria-label"},
+    "article": {"class", "id", "data-turn", "data-conversation", "aria-label"},
     "h2": {"class"},
     "h3": {"class"},
     "div": {"class", "hidden", "id", "data-key"},

@@ -42,12 +42,13 @@ class Chat:
         self._stops: dict[tuple[str, str], threading.Event] = {}
 
     def ask(
-        self, session: str, conversation: str, question: str, asked: Asked, number: int | None = None
+        self, session: str, conversation: str | None, question: str, asked: Asked, number: int | None = None
     ) -> Iterator[View]:
         """Answer a question, yielding a view whenever there is more to see; the turn is kept before the last.
 
-        With a `number`, the turn of that number is asked anew, and it takes the place of that one and all after it.
+        Without a `conversation` it begins one. With a `number`, the turn of that number is asked anew, and it takes the place of that one and all after it.
         """
+        conversation = conversation or self._conversations.new_id()
         before = self._conversations.turns(session, conversation)
         if number is not None:
             before = before[: number - 1]

@@ -95,7 +95,7 @@ class EvaluationStore:
     def _folders(self) -> list[Path]:
         try:
             entries = sorted(self._folder.iterdir())[:_MOST_ENTRIES]
-            return [path for path in entries if not path.name.startswith(".") and path.is_dir()]
+            return [path for path in entries if _has_name(path) and path.is_dir()]
         except OSError:
             return []
 
@@ -108,6 +108,11 @@ class EvaluationStore:
             except OSError:  # no report, or gone meanwhile
                 continue
         return [path for _, path in sorted(timed, reverse=True)]
+
+
+def _has_name(path: Path) -> bool:
+    """Whether a folder is to be listed: its name can be shown as it is, and sent back by who picks it."""
+    return path.name.isprintable() and not path.name.startswith(".")
 
 
 # ---------------------------------------------------------------- data sets

@@ -46,7 +46,7 @@ def home_html(
 
 
 def _status(html: str) -> str:
-    return f'<div class="fn-evals-status" aria-live="polite">{html}</div>'
+    return f'<div class="fn-evals-status">{html}</div>'
 
 
 _LAYOUT = (

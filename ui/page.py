@@ -25,7 +25,8 @@ HEAD += '<script type="module" src="/assets/page.js"></script>'
 _PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 _ENDED = "Your session has ended. Load the page again."
 _WRONG = "Something went wrong. Load the page again; the log of the server says more."
-_ASKED = "(question) => [question, JSON.stringify(window.footnote.asked())]"
+_ASKED = "(question) => [question, JSON.stringify(window.footnote?.asked ? window.footnote.asked() : {})]"
+_SETTLED = "() => (window.footnote?.settled(), { __type__: 'update', submit_btn: true, stop_btn: false })"
 
 Session = Callable[[Mapping[str, str]], str | None]
 """Returns the session of a request with these cookies; None where it has none of ours."""
@@ -64,8 +65,11 @@ def build_page(chat: Chat, acts: Mapping[str, Act], session_of: Session, frame: 
         def again(event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
             yield from _answered(chat, event.question, event.how, session_of(request.cookies))
 
-        box.submit(answer, [box, asked], [live, box], js=_ASKED, concurrency_limit=None, **_PRIVATE)
-        bridge.submit(again, None, [live, box], concurrency_limit=None, **_PRIVATE)
+        for event in (
+            box.submit(answer, [box, asked], [live, box], js=_ASKED, concurrency_limit=None, **_PRIVATE),
+            bridge.submit(again, None, [live, box], concurrency_limit=None, **_PRIVATE),
+        ):
+            event.then(None, None, box, js=_SETTLED, **_PRIVATE)  # also where the server could not be reached
         box.stop(None, None, None, js="() => window.footnote.stop()", **_PRIVATE)
     page.queue(max_size=None, api_open=False)
     return page

@@ -16,6 +16,10 @@ from ui.render import escape, escape_name, shortened
 _SECTION = re.compile(r'<section id="([a-z-]+)"')
 _CHANGED = 30  # questions that changed, shown
 _SCORES = 3  # of each of them
+_ASKED = (
+    '<p class="fn-evals-note">A failure that is opened in the chat is asked of your articles, whatever documents were '
+    "measured.</p>"
+)
 _BACK = '<button type="button" class="fn-act fn-evals-back" data-do="evaluations">← All evaluations</button>'
 
 
@@ -27,18 +31,19 @@ def report_html(name: str, report: Mapping[str, Any]) -> str:
         f'<a href="#{part}" data-do="evaluations-part">{part.replace("-", " ").capitalize()}</a>'
         for part in _SECTION.findall(body)
     )
+    asked = _ASKED if report["unit"] == "questions" and any(result["failure"] for result in report["results"]) else ""
     about = [
         report["dataset"] if report["dataset"] != name else "",
         counted(report["questions"], report["unit"].removesuffix("s")),
         "the first of them" if report["limit"] is not None else "",
         f"a sample, seed {report['seed']}" if report["sample"] is not None else "",
-        *(str(report["config"].get(key) or "")[:200] for key in ("model", "embedder", "date")),
+        *(shortened(str(report["config"].get(key) or ""), 200) for key in ("model", "embedder", "date")),
     ]
     return (
         f'<div class="fn-evals fn-report" data-unit="{report["unit"]}">{_BACK}<header class="fn-evals-head">'
         f'<h2 tabindex="-1">{escape_name(name)}</h2>'
         f"<p>{escape_name(' · '.join(filter(None, about)))}</p></header>"
-        f'<nav class="fn-report-parts" aria-label="Parts of the report">{sections}</nav>{body}</div>'
+        f'<nav class="fn-report-parts" aria-label="Parts of the report">{sections}</nav>{asked}{body}</div>'
     )
 
 

@@ -25,9 +25,9 @@ T = TypeVar("T", bound=Request)
 
 
 class Question(Request):
-    """How a question is asked; with `number`, in place of that turn and all after it."""
+    """How a question is asked; with `number`, in place of that turn and all after it. No `conversation` begins one."""
 
-    conversation: _Id
+    conversation: _Id | None = None
     number: _Number | None = None
     mode: Mode = "answer"
     models: list[Annotated[str, Field(max_length=200)]] = Field(default=[], max_length=4)

@@ -27,8 +27,8 @@ def turn_html(turn: Turn, number: int, conversation: str) -> str:
     else:
         parts += [_reply(reply, key_of(number), conversation) for reply in turn.replies]
     return (
-        f'<article class="fn-turn" id="turn-{number}" data-turn="{number}" aria-label="Question {number}">'
-        f"{''.join(parts)}</article>"
+        f'<article class="fn-turn" id="turn-{number}" data-turn="{number}" '
+        f'data-conversation="{escape(conversation)}" aria-label="Question {number}">{"".join(parts)}</article>'
     )
 
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rag.config import Settings
-from rag.errors import UsageError
+from rag.errors import InputError, UsageError
 from rag.evaluation.checking import check_claims, summarise_claims
 from rag.evaluation.claims import has_claims, load_claims
 from rag.evaluation.datasets import Dataset, choose, load_dataset
@@ -66,6 +66,11 @@ def measure(
     if has_claims(path):
         return _checked(path, settings, wanted, open_library, shows)
     data = load_dataset(path)
+    if not wanted.answering and not any(question.relevant for question in data.questions):
+        raise InputError(
+            f"No question of {path.name} names the documents that answer it, so that finding them cannot be measured. "
+            "Measure answers, too."
+        )
     questions = choose(
         data.questions,
         wanted.types,

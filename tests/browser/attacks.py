@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -163,85 +164,98 @@ def drafts(texts: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 @lru_cache(maxsize=4)
-def answered(text: str, model: str = "model") -> Answer:
-    """Return a checked answer about evidence in which every text is this one."""
-    passages = (
-        hit(f"It is {text} so. The bridge is 412 metres long.", text or "a.md", title=text, published=text[:20] or None),
-        hit(f"So {text}", f"b {text}", title=text),
-    )
-    found = evidence(text or "What?", *passages)
-    cited = cite(draft(f"It is {text} so [1].\n\n{text} [2]\n\n- {text} [1]", found), found, same)
-    shown, sentences = verify(cited, found)
-    sentences = tuple(replace(sentence, reasons=(text,)) for sentence in sentences)
-    return Answer(
-        f"And {text}?",
-        "partial",
-        shown,
-        sentences,
-        cited.citations,
-        replace(found, missing=(text,)),
-        model,
-        warnings=(text,),
-        disagreements=(Disagreement(*cited.citations[:2]),) if len(cited.citations) > 1 else (),
-    )
-
-
-def turns(text: str, number: int) -> str:
-    """Return the turns of a conversation in which every word of others is this text; every sixth time compared, too."""
-    answer = answered(text, text or "model")
-    nothing = replace(answer, status="not_found", text=text, sentences=(), citations=())
-    plain = Reply(answer, feedback=Feedback(good=True, reason=text))
-    said = [
-        Turn(text, (plain,)),
-        Turn(text, (Reply(nothing, text),)),
-        Turn(text, (Reply(replace(nothing, model=SEARCH)),)),
+def answered(texts: tuple[str, ...], model: str = "model") -> Answer:
+    """Return a checked answer in which each of these texts (8 at most) is a sentence, a title, a name and a passage."""
+    passages = [
+        hit(f"It is {text} so. Number {n}.", f"{n} {text}", title=text, published=text[:20] or None)
+        for n, text in enumerate(texts)
     ]
-    if number % 6 == 0:
-        said.append(Turn(text, (plain, plain, Reply(None, text)), Asked("compare", (text, text, text))))
+    whole = "\n".join(texts)
+    found = replace(evidence(f"So {whole}?", *passages), missing=texts)
+    said = "\n\n".join(f"It is {text} so [{n}]." for n, text in enumerate(texts, start=1))
+    cited = cite(draft(f"{said}\n\n- {texts[0]} [1]", found), found, same)
+    shown, sentences = verify(cited, found)
+    sentences = tuple(
+        replace(sentence, reasons=(text,)) for sentence, text in zip(sentences, itertools.cycle(texts), strict=False)
+    )
+    citations = cited.citations
+    apart = tuple(Disagreement(*pair) for pair in zip(citations, citations[1:], strict=False))
+    return Answer(whole, "partial", shown, sentences, citations, found, model, warnings=texts, disagreements=apart)
+
+
+def turns(texts: tuple[str, ...], number: int) -> str:
+    """Return the turns of a conversation in which every word of others is one of these texts, or all of them."""
+    whole = "\n".join(texts)
+    answer = answered(texts, whole)
+    nothing = replace(answer, status="not_found", text=whole, sentences=(), citations=())
+    plain = Reply(answer, feedback=Feedback(good=True, reason=whole))
+    said = [
+        Turn(whole, (plain,)),
+        Turn(whole, (Reply(nothing, whole),)),
+        Turn(whole, (Reply(replace(nothing, model=SEARCH)),)),
+    ]
+    if number % 4 == 0:
+        said.append(Turn(whole, (plain, plain, Reply(None, whole)), Asked("compare", (whole, whole, whole))))
     shown = [turn_html(turn, number, "conversation") for turn in said]
-    return "".join((*shown, refused_html(text, number, text), notice_html(text)))
+    return "".join((*shown, refused_html(whole, number, whole), notice_html(whole)))
 
 
-def evidence_of(text: str) -> str:
-    """Return what the evidence pane shows of articles whose every word is this text."""
-    answer = answered(text)
-    body = f"{text}\n\nThe bridge is 412 metres long."
-    blocks = (Block(0, len(text), "text"), Block(len(text) + 2, len(body), "text")) if text else ()
-    article = Article("a.md", body, blocks, text, text, text, text, text)
-    about = Source("0" * 16, text, text, text, text, text, text, "internal", article.content_hash)
-    place = Place(about, "#cite-1-1", "Footnote 1 of 1", (Span(0, len(text)),), text, None, "#cite-1-2")
-    changed = replace(about, content_hash="sha256:0")
+def evidence_of(texts: tuple[str, ...]) -> str:
+    """Return what the evidence pane shows of articles whose every word is one of these texts."""
+    answer = answered(texts, "\n".join(texts))
+    body, blocks = "", []
+    for text in texts:
+        blocks += [Block(len(body), len(body) + len(text), "text")] if text else []
+        body += f"{text}\n\n"
+    article = Article("a.md", body, tuple(blocks), texts[0])
+    place = Place(source_of(texts[0], article.content_hash), "#cite-1-1", "Footnote 1 of 1", (Span(0, 9),))
+    opened = article_html(Reading(article, place, "1", ((Span(5, 14), 2),), note=texts[0]))
+    parts = [article_of(text, answer) for text in texts]
+    about = [source_of(text, "sha256:0") for text in texts]
+    return "".join((sources_html(answer, "1"), opened, *parts, others_html(about, any_there=True)))
+
+
+def article_of(text: str, answer: Answer) -> str:
+    """Return an article that has changed, one that is gone, and why one was not cited."""
+    article = Article("a.md", text, (), text, text, text, text, text)
+    about = source_of(text, "sha256:0")
+    place = Place(about, "#cite-1-1", "Footnote 1 of 1", (Span(0, 3),), text, None, "#cite-1-2")
+    changed = Reading(article, place, "1", note=text)
     why = WhyNot(text, "0" * 16, "taken", 2, 100, Span(0, 1), number=1)
     return "".join(
         (
-            sources_html(answer, "1"),
-            article_html(Reading(article, place, "1", ((Span(0, 1), 2),), note=text)),
-            article_html(Reading(article, place._replace(source=changed), "1")),
+            article_html(changed),
             gone_html(about, text, "1"),
             nowhere_html(text, "1", 2),
-            others_html([about], any_there=True),
             why_html(why, about, answer),
         )
     )
 
 
-def lists_of(text: str) -> str:
-    """Return the panes on the left, with this text for every title, name, reason and search."""
-    about = Source("0" * 16, text, text, text, text, text, text, "internal", "sha256:0")
-    record = FileRecord(text, "failed", text, "", "")
-    entry = Entry(Listed(about, text, (text,), 1), 2, by_text=True, reason=text, uploaded=True)
-    synced = SyncReport((text,), ((text, text),), ((text, text),), (), 0)
-    jobs = (
-        Job(1, "upload", (text, "b"), "done", report=synced, at="2"),
-        Job(2, "add", (f"http://{text}",), "done", error=text, at="2"),
-        Job(3, "remove", (text,), "done", at="2"),
-    )
-    work = Work(1, jobs, Job(4, "upload", (text,)), ())
+def source_of(text: str, content_hash: str) -> Source:
+    return Source("0" * 16, text, text, text, text, text, text, "internal", content_hash)
+
+
+def lists_of(texts: tuple[str, ...]) -> str:
+    """Return the panes on the left, with these texts for every title, name, reason and search."""
+    entries, problems, jobs = [], [], []
+    for text in texts:
+        about = source_of(text, "sha256:0")
+        record = FileRecord(text, "failed", text, "", "")
+        entries.append(Entry(Listed(about, text, (text,), 1), 2, by_text=True, reason=text, uploaded=True))
+        problems += [Problem(record, uploaded=True), Problem(record, uploaded=False)]
+        synced = SyncReport((text,), ((text, text),), ((text, text),), (), 0)
+        jobs += [
+            Job(1, "upload", (text, "b"), "done", report=synced, at="2"),
+            Job(2, "add", (f"http://{text}",), "done", error=text, at="2"),
+            Job(3, "remove", (text,), "done", at="2"),
+        ]
+    whole = "\n".join(texts)
     return "".join(
         (
-            list_html([entry], 1, set(), [Problem(record, uploaded=True), Problem(record, uploaded=False)], text, ALLOWED),
-            work_html(work, ALLOWED, {text}, "1"),
-            listing_html([Conversation("c", text, text, 1)], None, text, 30),
+            list_html(entries, 1, set(), problems, whole, ALLOWED),
+            work_html(Work(1, tuple(jobs), Job(4, "upload", texts[:2]), ()), ALLOWED, set(texts), "1"),
+            listing_html([Conversation("c", text, text, 1) for text in texts], None, whole, 30),
         )
     )
 
@@ -254,7 +268,13 @@ def evaluation_of(texts: Sequence[str]) -> str:
         result |= {"id": text, "text": text, "answer": text, "gold": [[text]], "type": text[:40], "error": text}
         result |= {"failure": "document not found", "citations": [quoted], "evidence": [quoted], "nearest": [quoted]}
     text = texts[0]
-    whole = {**report(4), "results": results, "dataset": text, "unit": "questions", "config": {text: text, "model": text}}
+    whole = {
+        **report(4),
+        "results": results,
+        "dataset": text,
+        "unit": "questions",
+        "config": {text: text, "model": text},
+    }
     whole["by_type"] = {text: whole["metrics"]}
     pairs = [{"text": item, "failure": (item, item), "scores": {item: (0.0, 1.0)}} for item in texts]
     found = {

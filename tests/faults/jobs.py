@@ -233,7 +233,7 @@ def look(library: rag.app.Footnote, questions: list[str]) -> dict[str, Any]:
     where = {row: item.passage.id for row, item in ledger.passages(rows).items()}
     with tiny.silence():
         checks, _ = library.examine()
-    root = library._settings.library
+    root = library.settings.library
     return {
         "passages": {source: sorted(values) for source, values in sorted(passages.items())},
         "terms": [sorted((where[row], round(score, 9)) for row, score in found.items()) for found in terms],

@@ -335,4 +335,4 @@ def test_our_rules_are_not_told(asked: tuple[Footnote, Provider], capsys: pytest
         page = answer_html(answer.question, answer, 1) + sources_html(answer, 1) + json.dumps(answer.to_dict())
         assert "numbered passages" not in page
         assert not rules or rules not in page
-        assert str(library._settings.library) not in page
+        assert str(library.settings.library) not in page

@@ -269,7 +269,7 @@ def test_a_fork_of_the_owner_is_refused_and_harms_nothing(open_here: Open) -> No
         os.waitpid(pid, 0)
         assert os.read(read, 1000) == b"refused refused"
         assert library.search(QUESTIONS[0]).hits
-        assert owner_pid(library._settings.library) == os.getpid()
+        assert owner_pid(library.settings.library) == os.getpid()
 
 
 def test_an_update_back_and_forth_shows_a_reader_in_another_process_one_whole_version_at_a_time(world: World) -> None:

@@ -7,6 +7,7 @@ let announcer;
 let conversation = null;
 let anew = null; // the number of the turn that the next question takes the place of
 let going = false;
+let asking = ''; // the question that was asked last
 let follow = true; // until the reader takes over
 
 const turns = () => [...history.querySelectorAll('.fn-turn')];
@@ -41,6 +42,7 @@ function began() {
   turns().filter((turn) => turn.matches('.fn-refused') || (anew && Number(turn.dataset.turn) >= anew)).forEach((turn) => turn.remove());
   announcer.textContent = 'Searching the articles';
   anew = null;
+  watch();
 }
 
 export function ask(question, number = null) {
@@ -49,6 +51,7 @@ export function ask(question, number = null) {
     return;
   }
   anew = number;
+  asking = question;
   const data = { question, how: JSON.stringify(how()) };
   began();
   parts.acts.trigger('submit', data);
@@ -66,6 +69,7 @@ function streamed() {
 
 function finished(live, turn) {
   going = false;
+  conversation = turn.dataset.conversation || conversation;
   const kept = !turn.matches('.fn-refused');
   const slot = live.querySelector('.fn-turn').parentElement;
   history.append(...slot.childNodes);
@@ -82,6 +86,37 @@ function finished(live, turn) {
   document.dispatchEvent(new CustomEvent('footnote:turn', { detail: { number: turn.dataset.turn } }));
 }
 
+/** Say that the answer will not come, and go on with its question when the server is there again. */
+async function lost() {
+  going = false;
+  const turn = parts.live.element.querySelector('.fn-turn');
+  const error = document.createElement('p');
+  error.className = 'fn-error';
+  error.setAttribute('role', 'alert');
+  error.textContent = 'The server does not answer. Your question comes back into the box when it does.';
+  if (turn) turn.querySelector('.fn-working').replaceWith(error);
+  else footnote.say(error.textContent, { bad: true });
+  while (!(await healthy())) await new Promise((resolve) => setTimeout(resolve, 2000));
+  location.assign(`/?${turns().length ? `c=${conversation}&` : ''}q=${encodeURIComponent(asking)}`);
+}
+
+async function healthy() {
+  try {
+    return (await fetch('/health', { cache: 'no-store' })).ok;
+  } catch {
+    return false;
+  }
+}
+
+async function watch() {
+  let silent = 0;
+  while (going) {
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    silent = (await healthy()) ? 0 : silent + 1;
+    if (silent > 1 && going) lost();
+  }
+}
+
 /** Let the address lead back to this conversation. */
 function address(hash = '') {
   const query = turns().some((turn) => !turn.matches('.fn-refused')) ? `?c=${conversation}` : location.pathname;
@@ -91,6 +126,11 @@ function address(hash = '') {
 export async function open(wanted, hash = '') {
   const begun = await footnote.act('start', { conversation: wanted });
   if (!begun) return;
+  if (going || (!wanted && conversation === null && turns().length)) {
+    // A reader who asked before the page had begun.
+    document.dispatchEvent(new CustomEvent('footnote:opened', { detail: begun }));
+    return;
+  }
   conversation = begun.conversation;
   anew = null;
   history.innerHTML = begun.history;
@@ -205,14 +245,19 @@ export async function init(shared, given) {
 
   footnote.asked = () => {
     const asked = how();
+    asking = document.querySelector('#fn-ask textarea').value;
     if (document.querySelector('#fn-ask textarea').value.trim()) began();
     return asked;
+  };
+  footnote.settled = () => {
+    if (going) lost();
   };
   footnote.stop = () => footnote.act('stop', { conversation });
   footnote.ask = ask;
   footnote.open = open;
   footnote.current = () => conversation;
   parts.live.watch('value', streamed);
+  streamed();
 
   document.addEventListener('click', (event) => {
     const button = event.target.closest && event.target.closest('button[data-do]');
@@ -236,12 +281,12 @@ export async function init(shared, given) {
   });
 
   // The buttons of the question box come and go, and bring no name for who cannot see them.
-  const asking = document.getElementById('fn-asking');
+  const form = document.getElementById('fn-asking');
   const nameButtons = () => {
-    asking.querySelectorAll('.submit-button').forEach((button) => button.setAttribute('aria-label', 'Ask'));
-    asking.querySelectorAll('.stop-button').forEach((button) => button.setAttribute('aria-label', 'Stop the answer'));
+    form.querySelectorAll('.submit-button').forEach((button) => button.setAttribute('aria-label', 'Ask'));
+    form.querySelectorAll('.stop-button').forEach((button) => button.setAttribute('aria-label', 'Stop the answer'));
   };
-  new MutationObserver(nameButtons).observe(asking, { childList: true, subtree: true });
+  new MutationObserver(nameButtons).observe(form, { childList: true, subtree: true });
   nameButtons();
 
   const query = new URLSearchParams(location.search);

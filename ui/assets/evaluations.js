@@ -16,13 +16,23 @@ function show(html) {
   slot.querySelector('h2')?.focus({ preventScroll: true });
 }
 
-async function list({ keep = false } = {}) {
+async function list() {
   const found = await footnote.act('evaluations', { do: 'list' });
   if (!found) return;
   home = true;
-  if (keep) footnote.place(slot, found.html);
-  else show(found.html);
+  show(found.html);
   progressed(found);
+}
+
+/** Show the reports anew, and leave what the reader is about to run as it is. */
+async function listReports() {
+  const found = await footnote.act('evaluations', { do: 'list' });
+  if (!found || !home) return;
+  const made = document.createElement('template');
+  made.innerHTML = found.html;
+  const [place, reports] = [slot, made.content].map((part) => part.querySelector('.fn-evals-two > section'));
+  if (place && reports) footnote.place(place, reports.innerHTML);
+  else footnote.place(slot, found.html);
 }
 
 async function view(data) {
@@ -61,15 +71,13 @@ function progressed(found) {
   running = found.running;
   clearTimeout(polling);
   if (running) polling = setTimeout(poll, POLL_MS);
-  if (!home) {
-    if (ended) footnote.say('The evaluation has ended.');
-    return;
-  }
+  if (ended) footnote.say('The evaluation has ended.');
+  if (!home) return;
   const status = slot.querySelector('.fn-evals-status');
   if (status && status.innerHTML !== found.status) footnote.place(status, found.status);
   const run = slot.querySelector('.fn-run .fn-primary');
   if (run) run.disabled = running;
-  if (ended) list({ keep: true });
+  if (ended) listReports();
 }
 
 async function poll() {

@@ -77,6 +77,12 @@ function view(name) {
   document.dispatchEvent(new CustomEvent('footnote:view', { detail: name }));
 }
 
+function closeMenus(but) {
+  document.querySelectorAll('.fn-menu[open]').forEach((menu) => {
+    if (menu !== but) menu.open = false;
+  });
+}
+
 function showHow() {
   const mode = document.querySelector('input[name="mode"]:checked').value;
   const compared = document.querySelector('.fn-compared');
@@ -129,6 +135,13 @@ export function init(shared) {
       theme(now);
       remember(THEME, now);
     }
+  });
+  document.addEventListener('click', (event) => closeMenus(event.target.closest('summary')?.parentElement));
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape') return;
+    const menu = document.querySelector('.fn-menu[open]');
+    if (menu?.contains(document.activeElement)) menu.querySelector('summary').focus();
+    closeMenus();
   });
   document.addEventListener('change', (event) => {
     if (event.target.name === 'mode') showHow();

@@ -25,7 +25,9 @@ footnote.act = async (name, data = {}, { quiet = false } = {}) => {
   let result;
   try {
     result = await parts.acts.server[name](data);
+    if (!result) throw new Error('no answer');
   } catch {
+    if (name === 'start' && (await beginsAnew())) return null;
     if (!quiet) footnote.say('The server does not answer. Check that it runs, then load the page again.', { bad: true });
     return null;
   }
@@ -35,6 +37,19 @@ footnote.act = async (name, data = {}, { quiet = false } = {}) => {
   }
   return result;
 };
+
+/** Load the page once more, where the server is there and does not know us: two tabs of a new reader opened at once. */
+async function beginsAnew() {
+  const again = 'footnote.again';
+  try {
+    if (!(await fetch('/health')).ok || Date.now() - Number(sessionStorage.getItem(again)) < 60_000) return false;
+    sessionStorage.setItem(again, String(Date.now()));
+  } catch {
+    return false;
+  }
+  location.reload();
+  return true;
+}
 
 /** Put HTML of the server into a slot of the page; what has the focus keeps it where it is there again. */
 footnote.place = (slot, html) => {
