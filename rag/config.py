@@ -95,7 +95,7 @@ class AnswerSettings(_Section):
 class LimitSettings(_Section):
     """What readers may take in all; 0 is no limit. Tokens are those of prompts and replies, the day is that of UTC."""
 
-    questions_per_minute: int = Field(default=20, ge=0, description="of one reader of the page")
+    questions_per_minute: int = Field(default=60, ge=0, description="of one browser, all its tabs")
     answers_at_once: int = Field(default=64, ge=1, le=1000, description="by models; others wait for a place")
     tokens_per_day: int = Field(default=0, ge=0, description="of models, for all readers; then quotes answer")
 

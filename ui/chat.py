@@ -38,30 +38,40 @@ class Chat:
     def __init__(self, library: Footnote, conversations: Conversations, seats: int) -> None:
         self._library = library
         self._conversations = conversations
-        self._seats = threading.Semaphore(seats)
+        self._free = seats
+        self._lock = threading.Lock()
         self._stops: dict[tuple[str, str], threading.Event] = {}
 
+    def busy(self, question: str) -> View | None:
+        """Return what is told at once where no more answers can be written at the moment; None where one can."""
+        return None if self._free else View(refused_html(question, 0, _BUSY), done=True)
+
     def ask(
-        self, session: str, conversation: str | None, question: str, asked: Asked, number: int | None = None
+        self,
+        session: str,
+        conversation: str | None,
+        question: str,
+        asked: Asked,
+        number: int | None = None,
+        stop: threading.Event | None = None,
     ) -> Iterator[View]:
         """Answer a question, yielding a view whenever there is more to see; the turn is kept before the last.
 
-        Without a `conversation` it begins one. With a `number`, the turn of that number is asked anew, and it takes the place of that one and all after it.
+        Without a `conversation` it begins one. With a `number`, the turn of that number is asked anew, and it takes
+        the place of that one and all after it. Once `stop` is set, here or by `stop()`, what came is checked and kept.
         """
         conversation = conversation or self._conversations.new_id()
-        before = self._conversations.turns(session, conversation)
-        if number is not None:
-            before = before[: number - 1]
-        place = len(before) + 1
-        if not self._seats.acquire(blocking=False):
-            yield View(refused_html(question, place, _BUSY), done=True)
-            return
-        try:
-            with self._stoppable(session, conversation) as stop:
-                turn = yield from self._asked(question, asked, before, stop, session)
-            yield View(self._keep(session, conversation, turn, place, anew=number is not None), done=True)
-        finally:
-            self._seats.release()
+        with self._seat() as seated:
+            if not seated:
+                yield View(refused_html(question, 0, _BUSY), done=True)
+                return
+            before = self._conversations.turns(session, conversation)
+            if number is not None:
+                before = before[: number - 1]
+            with self._stoppable(session, conversation, stop or threading.Event()) as stopping:
+                turn = yield from self._asked(question, asked, before, stopping, session)
+            anew = number is not None
+            yield View(self._keep(session, conversation, turn, len(before) + 1, anew=anew), done=True)
 
     def stop(self, session: str, conversation: str) -> None:
         """End the answer that is being written in a conversation; what came of it is checked and kept."""
@@ -69,8 +79,20 @@ class Chat:
             event.set()
 
     @contextmanager
-    def _stoppable(self, session: str, conversation: str) -> Iterator[threading.Event]:
-        stop = self._stops[session, conversation] = threading.Event()
+    def _seat(self) -> Iterator[bool]:
+        """Hold one of the seats; False where none is free."""
+        with self._lock:
+            seated = self._free > 0
+            self._free -= seated
+        try:
+            yield seated
+        finally:
+            with self._lock:
+                self._free += seated
+
+    @contextmanager
+    def _stoppable(self, session: str, conversation: str, stop: threading.Event) -> Iterator[threading.Event]:
+        self._stops[session, conversation] = stop
         try:
             yield stop
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +22,7 @@ _REPORT = "report.json"
 _MOST_BYTES = 25_000_000  # of a report
 _MOST_ENTRIES = 2000  # of the folder, looked at
 _MOST_REPORTS = 100  # shown, the newest
+_MAIN = 3  # metrics in the list
 _KINDS = {_QUERIES: "documents", ITEMS: "claims"}
 
 Kind = Literal["documents", "claims", "questions"]
@@ -274,6 +274,8 @@ def _config_word(value: object) -> str:
     return value[:200] if isinstance(value, str) else ""
 
 
-def _main(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    metrics = report["metrics"]
-    yield from rows_of(metrics, headline(metrics))[:3]
+def _main(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return three main metrics, of as many groups as there are."""
+    rows = rows_of(report["metrics"], headline(report["metrics"]))
+    first = list({row["group"]: row for row in reversed(rows)}.values())[::-1]
+    return (first + [row for row in rows if row not in first])[:_MAIN]

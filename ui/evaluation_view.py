@@ -11,9 +11,9 @@ from ui.render import escape, escape_name
 from ui.turn_view import model_label
 
 _KINDS = {
-    "documents": ("question", "with documents of their own"),
-    "claims": ("claim", "with their evidence"),
-    "questions": ("question", "about your articles"),
+    "documents": ("question", ", own documents"),
+    "claims": ("claim", ""),
+    "questions": ("question", ""),
 }
 _STAGES = {"file": "Reading documents", "question": "Asking", "claim": "Checking claims"}
 
@@ -109,7 +109,7 @@ def _form(datasets: Sequence[DataSet], models: Sequence[str], *, judge: bool) ->
 
 def _size(data: DataSet) -> str:
     unit, about = _KINDS[data.kind]
-    return f"{counted(data.count, unit)} {about}"
+    return counted(data.count, unit) + about
 
 
 def counted(number: int, unit: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import gradio as gr
 from rag.errors import FootnoteError
 from ui.acts import Act
 from ui.chat import Chat
+from ui.latest import latest
 from ui.requests import Question, read
 from ui.turn_view import refused_html
 
@@ -59,11 +62,15 @@ def build_page(chat: Chat, acts: Mapping[str, Act], session_of: Session, frame: 
         )
         asked = gr.Textbox(visible=False)
 
-        def answer(question: str, how: str, request: gr.Request) -> Iterator[list[Any]]:
-            yield from _answered(chat, question, how, session_of(request.cookies))
+        async def answer(question: str, how: str, request: gr.Request) -> AsyncIterator[list[Any]]:
+            async with aclosing(_answered(chat, question, how, session_of(request.cookies))) as updates:
+                async for update in updates:
+                    yield update
 
-        def again(event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
-            yield from _answered(chat, event.question, event.how, session_of(request.cookies))
+        async def again(event: gr.EventData, request: gr.Request) -> AsyncIterator[list[Any]]:
+            async with aclosing(_answered(chat, event.question, event.how, session_of(request.cookies))) as updates:
+                async for update in updates:
+                    yield update
 
         for event in (
             box.submit(answer, [box, asked], [live, box], js=_ASKED, concurrency_limit=None, **_PRIVATE),
@@ -101,7 +108,7 @@ def _question_box() -> gr.Textbox:
     )
 
 
-def _answered(chat: Chat, question: Any, how: Any, session: str | None) -> Iterator[list[Any]]:
+async def _answered(chat: Chat, question: Any, how: Any, session: str | None) -> AsyncGenerator[list[Any], None]:
     """Yield the updates of the live turn and of the question box."""
     try:
         if session is None:
@@ -115,13 +122,19 @@ def _answered(chat: Chat, question: Any, how: Any, session: str | None) -> Itera
     if not question.strip():  # a generator that yields nothing would blank the page
         yield [gr.skip(), gr.skip()]
         return
+    if busy := chat.busy(question):  # told without a thread: those are what is scarce now
+        yield [busy.html, gr.skip()]
+        return
     # The question moves from the box into the conversation.
     box: Any = gr.Textbox(value="", submit_btn=False, stop_btn=True)
-    for view in chat.ask(session, asked.conversation, question.strip(), asked.asked, asked.number):
-        if view.done:
-            box = gr.Textbox(submit_btn=True, stop_btn=False)
-        yield [view.html, box]
-        box = gr.skip()
+    left = threading.Event()
+    views = chat.ask(session, asked.conversation, question.strip(), asked.asked, asked.number, left)
+    async with aclosing(latest(views, left)) as seen:
+        async for view in seen:
+            if view.done:
+                box = gr.Textbox(submit_btn=True, stop_btn=False)
+            yield [view.html, box]
+            box = gr.skip()
 
 
 def _server_function(name: str, act: Act, session_of: Session) -> Callable[..., dict[str, Any]]:

@@ -142,13 +142,13 @@ def known(file: Path) -> list[str]:
 
 
 def beginnings(texts: Sequence[str]) -> list[str]:
-    """Return each beginning of each text once; of what is longer than 60 characters, every third of the rest."""
+    """Return each beginning of each text once; of what is longer than 48 characters, every sixth of the rest."""
     return list(
         dict.fromkeys(
             text[:end]
             for text in texts
             for end in range(1, len(text) + 1)
-            if end <= 60 or end % 3 == 0 or end == len(text)
+            if end <= 48 or end % 6 == 0 or end == len(text)
         )
     )
 
@@ -179,7 +179,7 @@ def answered(texts: tuple[str, ...], model: str = "model") -> Answer:
         replace(sentence, reasons=(text,)) for sentence, text in zip(sentences, itertools.cycle(texts), strict=False)
     )
     citations = cited.citations
-    apart = tuple(Disagreement(*pair) for pair in zip(citations, citations[1:], strict=False))
+    apart = tuple(Disagreement(*pair) for pair in itertools.pairwise(citations))
     return Answer(whole, "partial", shown, sentences, citations, found, model, warnings=texts, disagreements=apart)
 
 

