@@ -21,6 +21,7 @@ from rag.index import exact_index
 from rag.ledger import Ledger, LedgerReader
 from rag.limits import Limits
 from rag.opening import bound_folder, check_embedder, open_store
+from rag.origin import Origin, origin
 from rag.owner import Owner
 from rag.pages import Pages
 from rag.receipt import receipt
@@ -234,6 +235,10 @@ class Footnote:
             return found
         with self._ledger.snapshot():  # others wait for it, so only where something changed meanwhile
             return self._partwise.why_not(evidence, article_id, offset)
+
+    def origin(self, words: str, answer: Answer) -> Origin | None:
+        """Return where words of an answer come from in all that was found for it; None where nothing is near enough."""
+        return origin(words, answer, self._embedder)
 
     def supports(self, sentence: str, citations: Sequence[Citation], evidence: Evidence) -> bool:
         """Return whether citations of an answer, and no others, support a sentence, by the rules of its verdicts."""

@@ -197,7 +197,8 @@ def test_hostile_words_of_a_report_stay_words(opened: Any) -> None:
     evaluations, folder = opened()
     made = report(30)
     made["dataset"] = made["config"]["model"] = made["config"]["date"] = HOSTILE
-    made["config"]["settings"] = {HOSTILE: [HOSTILE]}
+    made["config"][HOSTILE[:40]] = {HOSTILE: [HOSTILE]}
+    made["config"]["settings"] = {"retrieval": {"top_k": HOSTILE}}
     made["latency_ms"][HOSTILE] = {"p50": 1.0, "p95": 2.0, "n": 1}
     made["metrics"][HOSTILE[:30]] = {"value": 0.5, "low": None, "high": None, "n": 3}
     made["by_type"][HOSTILE[:40]] = made["metrics"]
@@ -310,8 +311,15 @@ def test_models_are_asked_only_once_that_is_confirmed(opened: Any) -> None:
             evaluations.act({**order, "model": "openai/gpt-4o", "confirmed": True}, "me")
         assert provider.requests == []
         evaluations.act({**order, "confirmed": True}, "me")
-        assert "measured" in ended(evaluations).get_text()
+        said = ended(evaluations)
+        assert "measured" in said.get_text()
         assert len(provider.requests) == 1
+        made = said.select_one("button")
+        assert made is not None
+        shown = tree(evaluations.act({"do": "open", "name": made["data-name"]}, "me")).get_text()
+        assert "settings.retrieval.top_k" in shown
+        assert provider.base_url not in shown  # whom the server asks, and with which key, is not for readers
+        assert "api_key" not in shown
 
 
 def test_where_tokens_are_limited_models_answer_only_what_is_counted(opened: Any) -> None:

@@ -23,6 +23,14 @@ _MOST_BYTES = 25_000_000  # of a report
 _MOST_ENTRIES = 2000  # of the folder, looked at
 _MOST_REPORTS = 100  # shown, the newest
 _MAIN = 3  # metrics in the list
+_SHOWN_SETTINGS = {
+    "embedder": ("use",),
+    "reranker": ("use", "depth"),
+    "passages": ("max_tokens",),
+    "retrieval": ("top_k", "candidates", "lexical_weight"),
+    "quotes": ("max_sentences",),
+    "answer": ("max_tokens", "timeout"),
+}
 _KINDS = {_QUERIES: "documents", ITEMS: "claims"}
 
 Kind = Literal["documents", "claims", "questions"]
@@ -250,8 +258,19 @@ def _report(path: Path) -> dict[str, Any]:
     except (OSError, ValidationError, RecursionError):
         raise InputError("This report cannot be read: its report.json is not one that eval wrote.") from None
     whole = found.model_dump(exclude={"results"})
+    whole["config"] = _for_readers(found.config)
     whole["results"] = [result.model_dump(exclude_unset=True) for result in found.results]
     return whole
+
+
+def _for_readers(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration without what readers need not know: addresses of models, names of variables, folders."""
+    settings = config.get("settings")
+    if not isinstance(settings, dict):
+        return config
+    parts = {name: part for name, part in settings.items() if name in _SHOWN_SETTINGS and isinstance(part, dict)}
+    shown = {name: {key: part[key] for key in _SHOWN_SETTINGS[name] if key in part} for name, part in parts.items()}
+    return {**config, "settings": shown}
 
 
 @lru_cache(maxsize=4 * _MOST_REPORTS)

@@ -143,3 +143,25 @@ def model_url(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> I
     )
     with running(settings) as url:
         yield url
+
+
+@pytest.fixture
+def clean() -> Iterator[list[Visit]]:
+    """Collects visits; at the end none may have asked another host for anything, nor complained."""
+    seen: list[Visit] = []
+    yield seen
+    for visit in seen:
+        assert visit.foreign == []
+        assert visit.complaints == []
+
+
+@pytest.fixture
+def play(provider: Provider) -> Callable[..., Provider]:
+    """Return a function that gives the provider its next replies."""
+
+    def script(*replies: Scripted) -> Provider:
+        provider.requests.clear()
+        provider.script[:] = replies
+        return provider
+
+    return script

@@ -13,7 +13,7 @@ from playwright.sync_api import Download, expect
 
 from rag.config import Settings
 from tests.browser.conftest import Visit, running
-from tests.browser.test_page import QUESTION, QUOTE, clean, play  # noqa: F401 - fixtures
+from tests.browser.test_page import QUESTION, QUOTE
 from tests.conftest import SAMPLES
 from tests.provider import Provider, Scripted, words
 

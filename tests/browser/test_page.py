@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
@@ -22,28 +22,6 @@ REPLY = (
 )
 
 Visits = Callable[..., Visit]
-
-
-@pytest.fixture
-def clean() -> Iterator[list[Visit]]:
-    """Collects visits; at the end none may have asked another host for anything, nor complained."""
-    seen: list[Visit] = []
-    yield seen
-    for visit in seen:
-        assert visit.foreign == []
-        assert visit.complaints == []
-
-
-@pytest.fixture
-def play(provider: Provider) -> Callable[..., Provider]:
-    """Return a function that gives the provider its next replies."""
-
-    def script(*replies: Scripted) -> Provider:
-        provider.requests.clear()
-        provider.script[:] = replies
-        return provider
-
-    return script
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

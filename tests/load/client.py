@@ -24,6 +24,7 @@ class Told:
 
     views: int = 0
     first: float | None = None  # until the first word of an answer was seen
+    joined: float = 0.0
     took: float = 0.0
     html: str = ""  # of the turn, as it stayed
     sent: int = 0  # bytes that the server sent for it
@@ -74,6 +75,7 @@ class Reader:
         }
         joined = await self._client.post("/gradio_api/queue/join", json=body)
         joined.raise_for_status()
+        told.joined = time.monotonic() - began
         shown: list[Any] = []
         async with self._client.stream("GET", "/gradio_api/queue/data", params={"session_hash": self._tab}) as reply:
             reply.raise_for_status()
