@@ -145,7 +145,9 @@ def _tools(reading: Reading) -> str:
     if reading.place.spans and not reading.changed:
         first = reading.place.spans[0]
         address += f"&from={first.start}&to={first.end}&hash={short_hash(article.content_hash)}"
-        quote = copy_button("quote", "Copy quote", _reference(reading), "Copied, with its reference.", "copy")
+        quote = copy_button(
+            "quote", "Copy quote with reference", _reference(reading), "Copied, with its reference.", "copy"
+        )
     link = copy_button(
         "link", "Copy link", address, "Link copied. It opens for everybody who may read this page.", "link"
     )

@@ -16,7 +16,9 @@ async (rules) => {
   const only = rules && { type: 'rule', values: rules };
   const { violations } = await axe.run(document, { resultTypes: ['violations'], ...(only && { runOnly: only }) });
   return violations.map(({ id, impact, nodes }) => ({
-    id, impact, nodes: nodes.slice(0, 5).map((node) => `${node.html.slice(0, 200)} ${node.failureSummary.slice(0, 300)}`),
+    id,
+    impact,
+    nodes: nodes.slice(0, 5).map(({ html, failureSummary: why }) => `${html.slice(0, 160)} ${why.slice(0, 300)}`),
   }));
 }
 """
@@ -26,7 +28,6 @@ _THEME = """(dark) => {
 }"""
 _COLOURS = ["color-contrast", "link-in-text-block"]  # what can differ between light and dark
 IMPACTS = ("critical", "serious", "moderate", "minor")
-PHONE = {"width": 390, "height": 844}
 
 
 class Axe:
@@ -63,8 +64,6 @@ class Axe:
             count[violation["impact"]] += 1
             if violation["impact"] in ("critical", "serious"):
                 self.failed.append(f"{state}: {violation['id']}\n  " + "\n  ".join(violation["nodes"]))
-            else:
-                self.found.setdefault("", Counter())
 
     def _run(self, page: Page, rules: list[str] | None) -> list[dict[str, Any]]:
         if page.evaluate("typeof axe") == "undefined":

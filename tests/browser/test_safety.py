@@ -256,6 +256,7 @@ def _open_everything(visit: Watch) -> None:
     page.locator('[data-evidence="why-of"]').first.click()
     expect(page.locator(".fn-because").first).to_be_visible()
     visit.check()
+    page.locator(".fn-sentence").first.scroll_into_view_if_needed()
     page.evaluate("document.getSelection().selectAllChildren(document.querySelector('.fn-sentence'))")
     page.locator("#fn-origin").click()
     expect(page.locator("#fn-side .fn-panel h2")).to_be_focused()
