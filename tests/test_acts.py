@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,17 +135,17 @@ def test_what_the_page_would_not_send_is_refused(kind: type[Request], data: Any)
         read(kind, data)
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
-    )
-)
+SCALARS = st.none() | st.booleans() | st.integers() | st.text()
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_nothing_that_json_can_say_breaks_the_reading(data: Any) -> None:
-    for kind in (Open, Conversing, Listing, Judging, Question):
-        try:
+    for kind in (Conversing, Judging):  # these need more than chance gives
+        with pytest.raises(InputError, match="something unexpected"):
             read(kind, data)
-        except InputError as error:
-            assert "\n" not in str(error)
+    for kind in (Open, Listing, Question):
+        with suppress(InputError):
+            assert isinstance(read(kind, data), kind)
 
 
 @given(st.lists(st.tuples(st.text(), st.text())), st.text())

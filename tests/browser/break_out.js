@@ -21,7 +21,8 @@ async (host) => {
     document.head.append(script);
   }
   for (const method of ['get', 'post']) put(`<form action=${url('form')} method=${method} target=_self></form>`).firstChild.submit();
-  put(`<base href=${url('base/')}><img src=relative>`);
+  document.head.prepend(put(`<base href=${url('base/')}>`).firstChild);
+  put('<img src=relative>');
   const tries = {
     fetch: () => fetch(url('fetch'), { mode: 'no-cors' }),
     request: () => new Promise((done, fail) => {

@@ -287,7 +287,7 @@ def test_the_policy_stops_what_escaping_would_have_let_through(
     SUMMARY.add(requests_stopped_by_the_policy=len(found["stopped"]))
     assert stopped >= set(
         "img-src media-src font-src style-src-elem frame-src object-src connect-src script-src-elem script-src-attr "
-        "worker-src form-action base-uri".split()
+        "form-action base-uri".split()
     )
 
 

@@ -82,7 +82,7 @@ def test_crafted_texts_leave_room_for_what_is_true_and_everything_says_where_it_
         answer = library.ask(question(topic, town))
         said = " ".join(hit.passage.text for hit in answer.evidence.hits)
         kept += str(year(topic, town)) in said
-        page = BeautifulSoup(sources_html(answer, 1), "html.parser").get_text()
+        page = BeautifulSoup(sources_html(answer, "1"), "html.parser").get_text()
         for hit in answer.evidence.hits:
             assert hit.source.source in page
             assert (hit.source.published or "no date") in page

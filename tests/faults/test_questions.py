@@ -21,10 +21,10 @@ from rag.errors import InputError
 from rag.ledger import LedgerReader
 from rag.retrieve import HybridRetriever
 from rag.types import Answer, Evidence
+from tests import shown
 from tests.faults.test_injection import assert_inert, openly
 from tests.provider import Scripted, serving
 from tests.summary import SUMMARY
-from ui.render import answer_html, error_html
 
 QUESTION = "How many metres long is the harbour at Lunde?"
 
@@ -50,7 +50,7 @@ def asked(library: Footnote, question: str) -> Answer | InputError:
 
 def assert_shown(question: str, outcome: Answer | InputError) -> None:
     """Check that the page shows a question as it was asked, and as text."""
-    page = answer_html(question, outcome, 1) if isinstance(outcome, Answer) else error_html(question, str(outcome))
+    page = shown.turn(outcome) if isinstance(outcome, Answer) else shown.refused(question, str(outcome))
     assert_inert(page)
     heading = BeautifulSoup(page, "html.parser").select_one(".fn-question")
     assert heading is not None

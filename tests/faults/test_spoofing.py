@@ -16,15 +16,18 @@ from bs4 import BeautifulSoup
 
 from rag.app import Footnote
 from rag.cli.show import answer_text
+from rag.errors import InputError
 from rag.reply import MarkParser
 from rag.types import Answer
+from tests import shown
 from tests.faults.test_injection import assert_inert, assert_only_passages_are_theirs, openly
 from tests.provider import Provider, Scripted, serving, words
 from tests.summary import SUMMARY
 from tests.test_reply import ISSUED, MARK, unblanked
-from ui.chat import Chat, Turn
+from ui.conversations import Conversations
 from ui.evidence import sources_html
-from ui.render import answer_html
+from ui.opening import Opening
+from ui.turns import Reply, Turn
 
 QUESTION = "How many metres long is the harbour at Lunde?"
 OTHER = "Who opened the lighthouse at Skarv?"
@@ -54,7 +57,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Foo
 
 def chips(answer: Answer) -> list[str]:
     """Return where the chips of an answer's page lead."""
-    tree = BeautifulSoup(answer_html(answer.question, answer, 1), "html.parser")
+    tree = BeautifulSoup(shown.turn(answer), "html.parser")
     return [str(chip["href"]) for chip in tree.select("a.cite")]
 
 
@@ -69,8 +72,8 @@ def assert_points_at_what_was_given(library: Footnote, answer: Answer) -> None:
         assert hit.passage.start <= citation.start < citation.end <= hit.passage.end
     numbers = {f"#cite-1-{n}" for n in range(1, len(answer.citations) + 1)}
     assert set(chips(answer)) <= numbers
-    assert_inert(answer_html(answer.question, answer, 1))
-    assert_inert(sources_html(answer, 1))
+    assert_inert(shown.turn(answer))
+    assert_inert(sources_html(answer, "1"))
 
 
 def test_marks_that_articles_bring_along_are_words_of_theirs(asked: tuple[Footnote, Provider]) -> None:
@@ -91,8 +94,8 @@ def test_names_and_titles_turn_nothing_round_on_the_page_or_in_a_terminal(asked:
     provider.play(Scripted(words(numbers)))
     answer = library.ask(QUESTION)
     assert len({citation.source.source for citation in answer.citations}) == 8
-    shown = [answer_text(answer), sources_html(answer, 1), answer_html(QUESTION, answer, 1)]
-    assert not any(re.search("[\u202a-\u202e\u2066-\u2069\x1b]", text) for text in shown)
+    seen = [answer_text(answer), sources_html(answer, "1"), shown.turn(answer)]
+    assert not any(re.search("[\u202a-\u202e\u2066-\u2069\x1b]", text) for text in seen)
     assert_points_at_what_was_given(library, answer)
 
 
@@ -165,10 +168,14 @@ def test_a_passage_of_another_question_cannot_be_cited(asked: tuple[Footnote, Pr
     assert answer.dropped_marks == 2
     assert {citation.evidence_n for citation in answer.citations} <= {1, 2}
     assert [sentence.verdict for sentence in answer.sentences][-1] == "unsupported"
-    chat = Chat(library)
-    turns = (Turn(QUESTION, first), Turn(OTHER, answer))
-    assert chat.open("#cite-2-8", turns) is None
-    assert chat.open("#evidence-2-3", turns) is None
+    kept = Conversations(None, 1, library.receipt)
+    conversation = kept.new_id()
+    for question, given in ((QUESTION, first), (OTHER, answer)):
+        kept.append("reader", conversation, Turn(question, (Reply(given),)))
+    opening = Opening(library, kept, library.pages)
+    for link in ("#cite-2-8", "#evidence-2-3"):
+        with pytest.raises(InputError, match="nothing behind this link"):
+            opening.act({"conversation": conversation, "link": link}, "reader")
 
 
 # ---------------------------------------------------------------- any text, in any pieces
