@@ -53,7 +53,7 @@ def opened(tmp_path: Path, library_folder: Path) -> Iterator[Callable[..., tuple
     def open_(**values: Any) -> tuple[Evaluations, Path]:
         folder = tmp_path / "evaluations"
         settings = Settings.model_validate(
-            {"library": library_folder, "articles": SAMPLES, "page": {"evaluations": folder}, **values}
+            {"library": library_folder, "articles": SAMPLES, "page": {"evaluations": folder}} | values
         )
         library = Footnote(settings)
         made.append((library, Evaluations(library, library_folder / "feedback")))
@@ -340,5 +340,18 @@ def test_a_folder_that_cannot_be_made_says_so_at_once(opened: Any, library_folde
         folder.write_text("a file")
         with pytest.raises(InputError, match="could not be written"):
             evaluations.act({"do": "run", "name": FEEDBACK}, "me")
+    finally:
+        shutil.rmtree(library_folder / "feedback")
+
+
+def test_where_readers_log_in_their_feedback_is_the_operator_s_alone(
+    opened: Callable[..., tuple[Evaluations, Path]], library_folder: Path, tmp_path: Path
+) -> None:
+    put_questions(library_folder / "feedback")
+    try:
+        evaluations, folder = opened(page={"evaluations": tmp_path / "evaluations", "password": "correct horse"})
+        assert "Feedback" not in evaluations.act({}, "s")["html"]
+        open_to_all, _ = opened(page={"evaluations": folder})
+        assert "Feedback" in open_to_all.act({}, "s")["html"]
     finally:
         shutil.rmtree(library_folder / "feedback")

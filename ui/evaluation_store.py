@@ -51,16 +51,17 @@ class Summary:
 
 
 class EvaluationStore:
-    """Reads a folder of evaluations, and the folder with the feedback of readers; nothing else can be named."""
+    """Reads a folder of evaluations, and that of the readers' feedback, if given; nothing else can be named."""
 
-    def __init__(self, folder: Path, feedback: Path) -> None:
+    def __init__(self, folder: Path, feedback: Path | None) -> None:
         self._folder = folder
         self._feedback = feedback
         self._one = threading.Lock()  # a large report takes memory: one at a time
 
     def datasets(self) -> list[DataSet]:
         """Return the data sets by name, the feedback of readers first."""
-        folders = [(FEEDBACK, self._feedback), *((path.name, path) for path in self._folders())]
+        feedback = [(FEEDBACK, self._feedback)] if self._feedback else []
+        folders = [*feedback, *((path.name, path) for path in self._folders())]
         return [found for name, path in folders if (found := _dataset(name, path))]
 
     def dataset(self, name: str) -> DataSet:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rag.types import QUOTES
 from ui.evaluation_runs import Run
-from ui.evaluation_store import FEEDBACK, DataSet, Summary
+from ui.evaluation_store import DataSet, Summary
 from ui.render import escape, escape_name
 from ui.turn_view import model_label
 
@@ -83,16 +83,10 @@ def _form(datasets: Sequence[DataSet], models: Sequence[str], *, judge: bool) ->
         f"{escape_name(model_label(name))}</option>"
         for name in (QUOTES, *asked)
     )
-    feedback = (
-        '<p class="fn-evals-note">The feedback of readers holds their questions: whoever opens its report '
-        "reads them.</p>"
-        if any(data.name == FEEDBACK for data in datasets)
-        else ""
-    )
     judged = " A model also gives its opinion on each sentence." if judge else ""
     return (
         f'<form class="fn-run"><label class="fn-field"><span>Data set</span><select name="dataset">'
-        f"{options}</select></label>{feedback}<fieldset><legend>What to measure</legend><label>"
+        f"{options}</select></label><fieldset><legend>What to measure</legend><label>"
         '<input type="radio" name="answers" value="0" checked><span>Finding passages<small>quick, asks no model'
         "</small></span></label>"
         '<label><input type="radio" name="answers" value="1"><span>Answers, too<small>what is said, quoted and refused'

@@ -41,7 +41,9 @@ class Evaluations:
         settings = library.settings
         self._library = library
         self._settings = settings
-        self._store = EvaluationStore(settings.page.evaluations, feedback)
+        # It holds the questions of all readers: where they log in, it is the operator's alone.
+        shared = None if settings.page.password else feedback
+        self._store = EvaluationStore(settings.page.evaluations, shared)
         self._runs = Runs(settings.page.evaluations)
 
     def act(self, data: Any, session: str) -> dict[str, Any]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+if "matplotlib" not in sys.modules and not find_spec("matplotlib"):
+    # Else gradio's event loop looks for it on the disk twice for every update of every answer.
+    sys.modules["matplotlib"] = None  # type: ignore[assignment]
 
 import gradio as gr
 

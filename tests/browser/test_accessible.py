@@ -263,3 +263,190 @@ def test_axe_finds_nothing_serious_before_there_is_anything(browser_page: Page, 
         axe.look(page, "evaluations: none")
         page.close()
     assert axe.failed == []
+
+
+def test_axe_would_find_what_is_wrong(visits: Visits, url: str) -> None:
+    visit = visits(url)
+    visit.page.evaluate("document.querySelector('.fn-intro').append(new Image())")
+    axe = Axe()
+    axe.look(visit.page, "a picture without words")
+    assert axe.found["a picture without words"]["critical"] == 1
+    assert "image-alt" in axe.failed[0]
+
+
+# ---------------------------------------------------------------- the keyboard
+
+
+FOCUS = """() => {
+  const at = document.activeElement;
+  if (!at || at === document.body) return { lost: true };
+  const box = at.getBoundingClientRect();
+  const drawn = (part, before) => {
+    const { outlineStyle, outlineWidth } = getComputedStyle(part, before);
+    return outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1;
+  };
+  const field = at.closest('#fn-asking');
+  const ring = field && at.matches('textarea') && getComputedStyle(field).boxShadow !== 'none';
+  const label = at.matches('[type="radio"]') && at.nextElementSibling && drawn(at.nextElementSibling);
+  return {
+    lost: false,
+    shown: drawn(at) || Boolean(ring) || Boolean(label) || at.type === 'file' && drawn(at.closest('label')),
+    inside: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+    what: `${at.localName}#${at.id}.${at.className} ${at.ariaLabel || at.textContent}`.slice(0, 90),
+  };
+}"""
+
+
+FROM_THE_TOP = """() => {
+  const top = document.createElement('button');
+  document.body.prepend(top);
+  top.focus();
+  top.remove();
+}"""
+
+
+class Keys:
+    """A reader without a pointer: whatever they press, the focus is somewhere, and can be seen."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.stops: list[str] = []
+        self.wrong: list[str] = []
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+            self.look(key)
+
+    def look(self, after: str) -> str:
+        focus = self.page.evaluate(FOCUS)
+        if focus["lost"]:
+            self.wrong.append(f"lost after {after}, {self.stops[-1:]}")
+            return ""
+        if not focus["shown"]:
+            self.wrong.append(f"not to be seen: {focus['what']}")
+        if not focus["inside"]:
+            self.wrong.append(f"outside of the window: {focus['what']}")
+        self.stops.append(focus["what"])
+        return str(focus["what"])
+
+    def to(self, selector: str, key: str = "Tab") -> None:
+        """Press Tab until something is reached."""
+        for _ in range(120):
+            self.press(key)
+            if self.page.evaluate("what => document.activeElement.matches(what)", selector):
+                return
+        raise AssertionError(f"{selector} cannot be reached: {self.stops[-120:]}")
+
+
+def test_all_can_be_done_by_keyboard(visits: Visits, url: str, provider: Provider) -> None:
+    play(provider, Scripted(words(f"{SAID} It fined 13 people [1].")))
+    visit = visits(url)
+    page = visit.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    keys = Keys(page)
+    page.evaluate(FROM_THE_TOP)
+    keys.press("Tab")
+    expect(page.locator(".fn-skip")).to_be_focused()
+    expect(page.locator(".fn-skip")).to_be_in_viewport()
+    keys.press("Enter")
+    expect(page.get_by_role("textbox", name="Question")).to_be_focused()
+    page.keyboard.type(QUESTION)
+    keys.press("Enter")
+    visit.answered(1)
+    keys.look("the answer")
+    # A chip, its article, the next one, and back.
+    keys.to("#fn-history a.cite", "Shift+Tab")
+    keys.press("Enter")
+    expect(page.locator("mark.current").first).to_be_visible()
+    expect(page.locator("#fn-side h2")).to_be_focused()
+    keys.press("]", "[", "Escape")
+    expect(page.locator("#fn-history a.cite").first).to_be_focused()
+    # What can be done with the answer.
+    keys.to('[data-do="copy"]')
+    keys.press("Enter")
+    expect(page.get_by_text("Copied, with its references.")).to_be_visible()
+    keys.to(".fn-menu summary")
+    keys.press("Enter")
+    expect(page.get_by_role("link", name="Markdown")).to_be_visible()
+    keys.press("Escape")
+    expect(page.get_by_role("link", name="Markdown")).to_be_hidden()
+    expect(page.locator(".fn-menu summary")).to_be_focused()
+    keys.to('[data-good="0"]')
+    keys.press("Enter")
+    expect(page.locator(".fn-reason input")).to_be_focused()
+    page.keyboard.type("It fined nobody.")
+    keys.press("Enter")
+    expect(page.get_by_text("Thank you: kept.")).to_be_visible()
+    keys.look("the reason")
+    # The question again, changed and as it was.
+    keys.to('[data-do="edit"]', "Shift+Tab")
+    keys.press("Enter", "Escape")
+    expect(page.locator('[data-do="edit"]')).to_be_focused()
+    keys.press("Enter")
+    page.keyboard.type(" And when?")
+    keys.press("Enter")
+    expect(page.locator("#fn-history .fn-question")).to_have_text(f"{QUESTION} And when?")
+    visit.answered(1)
+    keys.look("the question that was changed")
+    keys.to('[data-do="retry"]', "Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#fn-live .fn-turn")).to_have_count(0)
+    visit.answered(1)
+    keys.look("asking again")
+    # The panes: an article chosen, the tabs, a conversation renamed and deleted.
+    keys.to(".fn-chosen")
+    keys.press("Enter")
+    keys.to('.fn-entry input[type="checkbox"]')
+    keys.press("Space")
+    expect(page.locator(".fn-chosen")).to_have_text("1 article chosen")
+    keys.to("#fn-tab-articles", "Shift+Tab")
+    keys.press("ArrowRight")
+    expect(page.locator("#fn-tab-chats")).to_be_focused()
+    keys.to('[data-do="rename"]')
+    keys.press("Enter")
+    page.keyboard.type("About Samsung")
+    keys.press("Enter")
+    expect(page.locator(".fn-chat .fn-title")).to_have_text("About Samsung")
+    keys.look("renaming")
+    keys.to('.fn-chat [data-do="rename"]')
+    keys.press("Enter", "Escape")
+    page.wait_for_timeout(500)
+    keys.look("not renaming")
+    keys.to('.fn-chat [data-do="delete"]')
+    page.keyboard.press("Enter")
+    expect(page.locator(".fn-chat")).to_have_count(0)
+    keys.look("deleting")
+    # The widths, and the other view.
+    keys.to(".fn-divider")
+    width = page.locator("#fn-left").bounding_box()
+    keys.press("ArrowRight", "ArrowRight")
+    assert page.locator("#fn-left").bounding_box() != width
+    keys.to('.fn-views a[href="#evaluations"]', "Shift+Tab")
+    keys.press("Enter")
+    expect(page.get_by_role("heading", name="Evaluations")).to_be_focused()
+    keys.look("the other view")
+    keys.to('[data-do="evaluations-open"]')
+    page.keyboard.press("Enter")
+    expect(page.locator(".fn-report h2").first).to_be_focused()
+    assert keys.wrong == []
+
+
+def test_the_focus_passes_everything_and_can_be_seen_everywhere(visits: Visits, url: str, provider: Provider) -> None:
+    play(provider, Scripted(words(SAID)))
+    visit = visits(url)
+    page = visit.page
+    visit.ask(QUESTION)
+    page.locator("#fn-history a.cite").first.click()
+    expect(page.locator("mark.current").first).to_be_visible()
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        keys = Keys(page)
+        page.evaluate(FROM_THE_TOP)
+        for _ in range(150):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement === document.body"):
+                break
+            keys.look("Tab")
+        assert len(keys.stops) > 10
+        assert keys.wrong == []

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 
 _CONFIG = re.compile(r"window\.gradio_config = (\{.*?\});</script>", re.DOTALL)
-_TEXT = re.compile(r'class="fn-draft">(.*)', re.DOTALL)
 
 
 @dataclass
@@ -32,13 +31,15 @@ class Told:
 
     @property
     def busy(self) -> bool:
+        """Whether it was refused since too many are being answered."""
         return "fn-refused" in self.html and "Too many answers" in self.html
 
 
 class Reader:
     """Someone with the page open in a browser of his own."""
 
-    def __init__(self, url: str, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, url: str, transport: httpx.AsyncBaseTransport, model: str) -> None:
+        self._model = model
         self._client = httpx.AsyncClient(base_url=url, transport=transport, timeout=60)
         self._tab = secrets.token_hex(5)
         self._event: tuple[int, int] = (0, 0)
@@ -66,7 +67,7 @@ class Reader:
     async def views(self, question: str, told: Told) -> AsyncIterator[str]:
         """Ask, and yield the turn's HTML at every change; leaving the iterator closes the connection."""
         began = time.monotonic()
-        how = {"conversation": self.conversation, "number": None, "mode": "answer", "models": [], "articles": []}
+        how = {"conversation": self.conversation, "mode": "answer", "models": [self._model]}
         body = {
             "data": [question, json.dumps(how)],
             "fn_index": self._event[0],
@@ -105,9 +106,6 @@ class Reader:
                     told.first = time.monotonic() - began
                 yield told.html
         told.took = time.monotonic() - began
-
-    async def close(self) -> None:
-        """Forget him; the transport is for others too."""
 
 
 def _changed(old: Any, edits: list[Any]) -> Any:
