@@ -33,18 +33,20 @@ def listing_html(listed: Sequence[Conversation], current: str | None, search: st
 
 def _item(conversation: Conversation, current: bool) -> str:
     title, identifier = escape_name(conversation.title), escape(conversation.id)
+    acts = (("rename", "Rename", "edit"), ("delete", "Delete", "delete"))
+    buttons = "".join(_act(do, verb, identifier, title, drawing) for do, verb, drawing in acts)
     marked = ' aria-current="true"' if current else ""
     turns = f"{conversation.turns} question{'s' * (conversation.turns != 1)}"
     return (
         f'<li class="fn-chat" data-conversation="{identifier}"><a href="/?c={identifier}" data-do="open"{marked}>'
         f'<span class="fn-title">{title}</span>'
         f'<span class="fn-meta">{escape(conversation.updated[:10])} · {turns}</span></a>'
-        f"{_act('rename', 'Rename', title, 'edit')}{_act('delete', 'Delete', title, 'delete')}</li>"
+        f"{buttons}</li>"
     )
 
 
-def _act(do: str, verb: str, title: str, drawing: str) -> str:
+def _act(do: str, verb: str, identifier: str, title: str, drawing: str) -> str:
     return (
-        f'<button type="button" class="fn-act" data-do="{do}" aria-label="{verb} “{title}”" title="{verb}">'
-        f"{icon(drawing)}</button>"
+        f'<button type="button" class="fn-act" id="fn-{do}-{identifier}" data-do="{do}" '
+        f'aria-label="{verb} “{title}”" title="{verb}">{icon(drawing)}</button>'
     )

@@ -286,7 +286,7 @@ FOCUS = """() => {
     return outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1;
   };
   const field = at.closest('#fn-asking');
-  const ring = field && at.matches('textarea') && getComputedStyle(field).boxShadow !== 'none';
+  const ring = field && at.matches('textarea') && (getComputedStyle(field).boxShadow !== 'none' || drawn(field));
   const label = at.matches('[type="radio"]') && at.nextElementSibling && drawn(at.nextElementSibling);
   return {
     lost: false,
@@ -360,8 +360,12 @@ def test_all_can_be_done_by_keyboard(visits: Visits, url: str, provider: Provide
     keys.press("Enter")
     expect(page.locator("mark.current").first).to_be_visible()
     expect(page.locator("#fn-side h2")).to_be_focused()
-    keys.press("]", "[", "Escape")
-    expect(page.locator("#fn-history a.cite").first).to_be_focused()
+    keys.press("]", "[")
+    page.keyboard.press("]")
+    keys.press("Escape")  # sooner than what was asked for comes
+    page.wait_for_timeout(500)
+    keys.look("leaving")
+    expect(page.locator("#fn-history a.cite:focus")).to_have_count(1)
     # What can be done with the answer.
     keys.to('[data-do="copy"]')
     keys.press("Enter")
@@ -389,7 +393,7 @@ def test_all_can_be_done_by_keyboard(visits: Visits, url: str, provider: Provide
     expect(page.locator("#fn-history .fn-question")).to_have_text(f"{QUESTION} And when?")
     visit.answered(1)
     keys.look("the question that was changed")
-    keys.to('[data-do="retry"]', "Shift+Tab")
+    keys.to('[data-do="retry"]')
     page.keyboard.press("Enter")
     expect(page.locator("#fn-live .fn-turn")).to_have_count(0)
     visit.answered(1)
@@ -429,7 +433,7 @@ def test_all_can_be_done_by_keyboard(visits: Visits, url: str, provider: Provide
     keys.to('[data-do="evaluations-open"]')
     page.keyboard.press("Enter")
     expect(page.locator(".fn-report h2").first).to_be_focused()
-    assert keys.wrong == []
+    assert not keys.wrong, "; ".join(keys.wrong)
 
 
 def test_the_focus_passes_everything_and_can_be_seen_everywhere(visits: Visits, url: str, provider: Provider) -> None:
@@ -449,4 +453,118 @@ def test_the_focus_passes_everything_and_can_be_seen_everywhere(visits: Visits, 
                 break
             keys.look("Tab")
         assert len(keys.stops) > 10
-        assert keys.wrong == []
+        assert not keys.wrong, "; ".join(keys.wrong)
+
+
+# ---------------------------------------------------------------- what is heard, and other ways to look
+
+
+HEARD = """() => {
+  window.heard = [];
+  for (const region of document.querySelectorAll('#fn-chat [role="status"]')) {
+    new MutationObserver(() => window.heard.push(region.textContent)).observe(
+      region, { childList: true, characterData: true, subtree: true });
+  }
+}"""
+
+
+def test_an_answer_is_announced_once_and_not_while_it_is_written(visits: Visits, url: str, provider: Provider) -> None:
+    play(provider, Scripted(words(f"{SAID} It fined 13 people [1]."), between=0.04))
+    visit = visits(url)
+    visit.page.evaluate(HEARD)
+    live = visit.page.locator("#fn-chat [aria-live], #fn-chat [role='alert'], #fn-chat [role='log']")
+    assert live.count() == 0, "what streams in is in no live region"
+    visit.ask(QUESTION)
+    visit.page.wait_for_timeout(300)
+    heard = visit.page.evaluate("window.heard")
+    assert heard[0] == "Searching the articles"
+    assert len(heard) == 2
+    for part in ("Samsung Electronics restricted", "not supported", "1 of 2 sentences not fully supported"):
+        assert part in heard[1], part
+    play(provider, error("wrong key", 401))
+    visit.page.evaluate("window.heard.length = 0")
+    visit.ask(QUESTION)
+    visit.page.wait_for_timeout(300)
+    assert "refused the key" in visit.page.evaluate("window.heard.at(-1)")
+
+
+def test_motion_stops_for_who_does_not_want_it(visits: Visits, url: str, provider: Provider) -> None:
+    play(provider, Scripted(words(SAID), between=0.2))
+    visit = visits(url)
+    page = visit.page
+    moving = "document.getAnimations().filter((a) => a.playState === 'running').length"
+    visit.ask(QUESTION, wait=False)
+    expect(page.locator(".fn-pulse")).to_be_visible()
+    assert page.evaluate(moving) > 0
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(moving) == 0
+    page.get_by_role("button", name="Stop the answer").click()
+    visit.answered(1)
+
+
+WIDER = "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }"
+BEYOND = """() => {
+  const found = [];
+  for (const pane of ['html', '#fn-left', '#fn-scroll', '#fn-side', '#fn-asking', '#fn-evaluations', '#fn-header']) {
+    const part = document.querySelector(pane);
+    if (part.scrollWidth > part.clientWidth + 1) found.push(`${pane}: ${part.scrollWidth} > ${part.clientWidth}`);
+  }
+  for (const part of document.querySelectorAll('button, input, select, a, summary, h2, h3, p')) {
+    const { left, right, width } = part.getBoundingClientRect();
+    const apart = part.closest('.fn-skip, .fn-sr, .scroll, pre, table, [hidden], .fn-modes, .fn-drop');
+    if (width && !apart && (left < -1 || right > innerWidth + 1)) {
+      found.push(`${part.outerHTML.slice(0, 90)}: ${left} to ${right}`);
+    }
+  }
+  return found;
+}"""
+
+
+def test_nothing_is_lost_at_four_times_the_size_or_with_wider_text(
+    visits: Visits, url: str, provider: Provider
+) -> None:
+    play(provider, Scripted(words(SAID)))
+    visit = visits(url, 320, 640)  # what a window of 1280 has left at 400 %
+    page = visit.page
+    seen = {"start": page.evaluate(BEYOND)}
+    place(page, "#fn-history .fn-slot", turn_html(Turn("And how long is it?", (Reply(of_all_kinds()),)), 1, "c"))
+    page.locator(".fn-check summary").click()
+    page.locator(".fn-menu summary").click()
+    seen["verdicts"] = page.evaluate(BEYOND)
+    page.get_by_role("radio", name="Compare").check(force=True)
+    visit.page.evaluate("document.querySelector('#fn-history .fn-slot').replaceChildren()")
+    visit.ask(QUESTION)
+    seen["compared"] = page.evaluate(BEYOND)
+    for pane in ("Articles", "Evidence"):
+        page.locator(".fn-panes button", has_text=pane).click()
+        seen[pane] = page.evaluate(BEYOND)
+    page.locator(".fn-panes button", has_text="Chat").click()
+    page.locator("#fn-history a.cite").first.click()
+    expect(page.locator("mark.current").first).to_be_visible()
+    seen["article"] = page.evaluate(BEYOND)
+    page.add_style_tag(content=WIDER)
+    seen["article, wider"] = page.evaluate(BEYOND)
+    for pane in ("Articles", "Chat"):
+        page.locator(".fn-panes button", has_text=pane).click()
+        seen[f"{pane}, wider"] = page.evaluate(BEYOND)
+    page.get_by_role("link", name="Evaluations").click()
+    expect(page.locator(".fn-report-card").first).to_be_visible()
+    seen["evaluations, wider"] = page.evaluate(BEYOND)
+    beyond = [f"{state}: {part}" for state, found in seen.items() for part in found]
+    assert not beyond, "\n".join(beyond)
+
+
+def test_forced_colours_still_show_focus_and_verdicts(visits: Visits, url: str) -> None:
+    visit = visits(url)
+    page = visit.page
+    page.emulate_media(forced_colors="active")
+    place(page, "#fn-history .fn-slot", turn_html(Turn("And how long is it?", (Reply(of_all_kinds()),)), 1, "c"))
+    said = page.locator(".fn-verdict").all_inner_texts()
+    assert said == ["✓", "~ partly supported", "✗ contradicted", "? not supported"]
+    lines = page.locator(".fn-sentence").evaluate_all("all => all.map((s) => getComputedStyle(s).textDecorationStyle)")
+    assert lines == ["solid", "dotted", "wavy", "wavy"]
+    keys = Keys(page)
+    page.evaluate(FROM_THE_TOP)
+    keys.to("#fn-ask textarea")
+    visit.shoot("forced-colours")
+    assert not keys.wrong, "; ".join(keys.wrong)

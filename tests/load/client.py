@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,6 @@ class Told:
 
     views: int = 0
     first: float | None = None  # until the first word of an answer was seen
-    joined: float = 0.0
     took: float = 0.0
     html: str = ""  # of the turn, as it stayed
     sent: int = 0  # bytes that the server sent for it
@@ -43,7 +42,11 @@ class Reader:
         self._client = httpx.AsyncClient(base_url=url, transport=transport, timeout=60)
         self._tab = secrets.token_hex(5)
         self._event: tuple[int, int] = (0, 0)
-        self.conversation = secrets.token_urlsafe(16)
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Begin another conversation."""
+        self._conversation = secrets.token_urlsafe(16)
 
     async def open(self) -> None:
         """Load the page: it gives the cookie, and the number of the event that asks."""
@@ -64,10 +67,10 @@ class Reader:
                 pass
         return told
 
-    async def views(self, question: str, told: Told) -> AsyncIterator[str]:
+    async def views(self, question: str, told: Told) -> AsyncGenerator[str, None]:
         """Ask, and yield the turn's HTML at every change; leaving the iterator closes the connection."""
         began = time.monotonic()
-        how = {"conversation": self.conversation, "mode": "answer", "models": [self._model]}
+        how = {"conversation": self._conversation, "mode": "answer", "models": [self._model]}
         body = {
             "data": [question, json.dumps(how)],
             "fn_index": self._event[0],
@@ -76,7 +79,6 @@ class Reader:
         }
         joined = await self._client.post("/gradio_api/queue/join", json=body)
         joined.raise_for_status()
-        told.joined = time.monotonic() - began
         shown: list[Any] = []
         async with self._client.stream("GET", "/gradio_api/queue/data", params={"session_hash": self._tab}) as reply:
             reply.raise_for_status()

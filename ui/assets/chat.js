@@ -40,6 +40,7 @@ function began() {
   follow = true;
   document.getElementById('fn-intro').hidden = true;
   turns().filter((turn) => turn.matches('.fn-refused') || (anew && Number(turn.dataset.turn) >= anew)).forEach((turn) => turn.remove());
+  if (document.activeElement === document.body) scroll.focus({ preventScroll: true }); // what had the focus was in one of these
   announcer.textContent = 'Searching the articles';
   anew = null;
   watch();

@@ -92,6 +92,8 @@ function scrollToChip(link) {
 
 /** Go back to what opened the pane, or to the chip of what it shows now. */
 function leave() {
+  ++asking; // what is still on its way would take the focus back
+  side.removeAttribute('aria-busy');
   card.hide();
   footnote.pane('chat');
   const chip = chipsOf(current)[0];

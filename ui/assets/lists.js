@@ -28,17 +28,19 @@ function rename(item) {
   box.setAttribute('aria-label', 'Title of the conversation');
   link.replaceWith(box);
   box.select();
+  const { conversation } = item.dataset;
   let done = false;
-  const end = (keep) => {
+  const end = async (keep) => {
     if (done) return;
     done = true;
-    if (keep && box.value.trim()) list({ do: 'rename', conversation: item.dataset.conversation, title: box.value.trim() });
-    else list();
+    if (keep && box.value.trim()) await list({ do: 'rename', conversation, title: box.value.trim() });
+    else await list();
   };
   box.addEventListener('blur', () => end(true));
-  box.addEventListener('keydown', (event) => {
-    if (event.key === 'Enter') end(true);
-    if (event.key === 'Escape') end(false);
+  box.addEventListener('keydown', async (event) => {
+    if (event.key !== 'Enter' && event.key !== 'Escape') return;
+    await end(event.key === 'Enter');
+    document.getElementById(`fn-rename-${conversation}`)?.focus();
   });
 }
 
@@ -46,13 +48,16 @@ async function remove(item) {
   const title = item.querySelector('.fn-title').textContent;
   if (!window.confirm(`Delete “${title}”? It cannot be brought back.`)) return;
   const { conversation } = item.dataset;
+  const next = item.nextElementSibling?.dataset.conversation;
   if ((await list({ do: 'delete', conversation })) && conversation === footnote.current()) await footnote.open(null);
+  (document.getElementById(`fn-delete-${next}`) || document.getElementById('fn-tab-chats')).focus();
 }
 
 async function removeAll() {
   if (!window.confirm('Delete all conversations of this browser? They cannot be brought back.')) return;
   if (!(await list({ do: 'delete_all' }))) return;
   await footnote.open(null);
+  document.getElementById('fn-tab-chats').focus();
   footnote.say('All conversations are deleted.');
 }
 
@@ -86,6 +91,7 @@ export function init(shared) {
       event.preventDefault();
       footnote.open(item.dataset.conversation);
       footnote.pane('chat');
+      document.getElementById('fn-scroll').focus({ preventScroll: true });
     } else if (deed.dataset.do === 'new') {
       footnote.open(null);
       footnote.pane('chat');
