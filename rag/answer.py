@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -50,6 +51,9 @@ class Found:
     timings: dict[str, float]
 
 
+_AT_ONCE: AbstractContextManager[None] = nullcontext()
+
+
 class CitedQueryEngine(BaseQueryEngine):
     """Retrieves, lets an answerer draft, cites and verifies; nothing uncited reaches the answer as cited.
 
@@ -66,7 +70,9 @@ class CitedQueryEngine(BaseQueryEngine):
         budget: Callable[[Stopped], Budget] = lambda stopped: Budget(stopped=stopped),
         standalone: Standalone = lambda question, *_: question,
         judge: Judge | None = None,
+        turns: AbstractContextManager[object] = _AT_ONCE,
     ) -> None:
+        """`turns` is held while passages are searched for and while a draft is checked: the work of this machine."""
         super().__init__(callback_manager=None)
         self._retriever = retriever
         self._answerer = answerer
@@ -75,6 +81,7 @@ class CitedQueryEngine(BaseQueryEngine):
         self.budget = budget
         self._standalone = standalone
         self._judge = judge
+        self._turns = turns
 
     def answer(
         self,
@@ -124,7 +131,8 @@ class CitedQueryEngine(BaseQueryEngine):
         asked = self._standalone(text, history, budget, stopped) if history else text
         timings = {"rewrite_ms": _since(began)} if history else {}
         searching = time.perf_counter()
-        evidence = self._retriever.evidence(asked, top_k, scope)
+        with self._turns:
+            evidence = self._retriever.evidence(asked, top_k, scope)
         return Found(text, evidence, began, timings | {"retrieve_ms": _since(searching)})
 
     def drafted(
@@ -138,7 +146,8 @@ class CitedQueryEngine(BaseQueryEngine):
                 for part in self._answerer(evidence, stopped, budget):
                     if isinstance(part, Draft):
                         drafted = time.perf_counter()
-                        answer = self._checked(part, evidence)
+                        with self._turns:
+                            answer = self._checked(part, evidence)
                         timings["verify_ms"] = _since(drafted)
                         if self._judge and not stopped():
                             judging = time.perf_counter()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from threading import Semaphore
 from typing import TYPE_CHECKING
 
 from rag.answer import Answerer, Check, CitedQueryEngine, EvidenceRetriever, Judge, Stopped
@@ -46,6 +49,10 @@ class Choices:
         self._check = check
         self._judge = judge
         self._has_internal = has_internal
+        # Many at a time would only slow each other down, and all that stream; another maker's embedder is waited for.
+        self._turns: AbstractContextManager[object] = (
+            nullcontext() if settings.embedder.use else Semaphore(os.cpu_count() or 1)
+        )
         self.models = [*self.answerer.choices, ModelChoice(QUOTES, in_house=True)]
         self.engine = self._engine(self.answerer)
 
@@ -121,4 +128,5 @@ class Choices:
             partial(Budget, answerer.requests, self._settings.answer.timeout),
             make_standalone(answerer, self._limits, self._has_internal),
             self._judge,
+            self._turns,
         )

@@ -12,8 +12,10 @@ from pathlib import Path
 from rag.errors import BusyError, ReadOnlyError, StoreError
 
 FILE_NAME = "lock"
-# `owner_pid` of another process holds the file for a moment: that is no reason to refuse.
+# `owner_pid` of another process holds the file for a moment, and a process that was killed until its last child has
+# begun: that is no reason to refuse.
 _TRIES = 5
+_TRIES_AFTER_DEATH = 50
 _PAUSE_SECONDS = 0.04
 
 
@@ -39,13 +41,7 @@ class Lock:
                     "Give this user write access, or use another --library."
                 ) from None
             raise StoreError(f"The lock {path} cannot be opened: {error.strerror}. Check the library folder.") from None
-        for _ in range(_TRIES):
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(_PAUSE_SECONDS)
-        else:
+        if not _taken(self._file):
             os.close(self._file)
             pid = owner_pid(folder)
             by = f"process {pid}" if pid else "another process"
@@ -64,6 +60,29 @@ class Lock:
         """Give the library free."""
         os.ftruncate(self._file, 0)
         os.close(self._file)
+
+
+def _taken(file: int) -> bool:
+    """Lock a file for this process alone; False where another one holds it and lives."""
+    for tried in range(_TRIES_AFTER_DEATH):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if tried >= _TRIES and _lives(os.pread(file, 20, 0)):
+                return False
+            time.sleep(_PAUSE_SECONDS)
+    return False
+
+
+def _lives(name: bytes) -> bool:
+    try:
+        os.kill(int(name), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 def owner_pid(folder: Path) -> int | None:

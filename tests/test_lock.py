@@ -210,3 +210,28 @@ def test_a_library_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: p
     with pytest.raises(ReadOnlyError, match=r"cannot be written: .* or use another --library"):
         Lock(tmp_path)
     assert owner_pid(tmp_path) is None
+
+
+def test_what_a_killed_holder_leaves_behind_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, sys, time\n"
+        "from rag.lock import Lock\n"
+        "lock = Lock(pathlib.Path(sys.argv[1]))\n"
+        "if os.fork() == 0:\n"  # holds what its parent held, as a child does that has not begun yet
+        "    os.close(1); time.sleep(0.8); os._exit(0)\n"
+        "print('held', flush=True); sys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        process.kill()
+        process.wait()
+        lock = Lock(tmp_path)
+    assert lock.abandoned
+    lock.release()

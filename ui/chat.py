@@ -42,9 +42,17 @@ class Chat:
         self._lock = threading.Lock()
         self._stops: dict[tuple[str, str], threading.Event] = {}
 
-    def busy(self, question: str) -> View | None:
-        """Return what is told at once where no more answers can be written at the moment; None where one can."""
-        return None if self._free else View(refused_html(question, 0, _BUSY), done=True)
+    def take_seat(self) -> bool:
+        """Take one of the seats for an answer that is to be written; False where none is free."""
+        with self._lock:
+            seated = self._free > 0
+            self._free -= seated
+        return seated
+
+    @staticmethod
+    def busy(question: str) -> View:
+        """Return what is told where no seat is free."""
+        return View(refused_html(question, 0, _BUSY), done=True)
 
     def ask(
         self,
@@ -54,17 +62,20 @@ class Chat:
         asked: Asked,
         number: int | None = None,
         stop: threading.Event | None = None,
+        *,
+        seated: bool = False,
     ) -> Iterator[View]:
         """Answer a question, yielding a view whenever there is more to see; the turn is kept before the last.
 
         Without a `conversation` it begins one. With a `number`, the turn of that number is asked anew, and it takes
         the place of that one and all after it. Once `stop` is set, here or by `stop()`, what came is checked and kept.
+        A seat that was taken for it (`seated`) is given back at its end.
         """
-        conversation = conversation or self._conversations.new_id()
-        with self._seat() as seated:
-            if not seated:
-                yield View(refused_html(question, 0, _BUSY), done=True)
-                return
+        if not seated and not self.take_seat():
+            yield self.busy(question)
+            return
+        try:
+            conversation = conversation or self._conversations.new_id()
             before = self._conversations.turns(session, conversation)
             if number is not None:
                 before = before[: number - 1]
@@ -72,23 +83,14 @@ class Chat:
                 turn = yield from self._asked(question, asked, before, stopping, session)
             anew = number is not None
             yield View(self._keep(session, conversation, turn, len(before) + 1, anew=anew), done=True)
+        finally:
+            with self._lock:
+                self._free += 1
 
     def stop(self, session: str, conversation: str) -> None:
         """End the answer that is being written in a conversation; what came of it is checked and kept."""
         if event := self._stops.get((session, conversation)):
             event.set()
-
-    @contextmanager
-    def _seat(self) -> Iterator[bool]:
-        """Hold one of the seats; False where none is free."""
-        with self._lock:
-            seated = self._free > 0
-            self._free -= seated
-        try:
-            yield seated
-        finally:
-            with self._lock:
-                self._free += seated
 
     @contextmanager
     def _stoppable(self, session: str, conversation: str, stop: threading.Event) -> Iterator[threading.Event]:

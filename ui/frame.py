@@ -103,6 +103,8 @@ def _options(library: Footnote) -> str:
         '<button type="button" class="fn-chosen" data-do="choose">All articles</button>'
         '<label class="fn-date"><span>As of</span> <input type="date" id="fn-as-of"></label>'
         f"{_compared(choices) if several else ''}</form>"
+        '<button type="button" class="fn-stop" data-do="stop" aria-label="Stop the answer" hidden>'
+        f"{icon('stop')}</button>"
     )
 
 

@@ -31,10 +31,11 @@ _STYLES = ("tokens", "page", "turn", "articles", "evidence", "evaluations")
 HEAD = "".join(f'<link rel="stylesheet" href="/assets/{name}.css">' for name in _STYLES)
 HEAD += '<script type="module" src="/assets/page.js"></script>'
 _PRIVATE: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_RARELY = 3600.0  # seconds
 _ENDED = "Your session has ended. Load the page again."
 _WRONG = "Something went wrong. Load the page again; the log of the server says more."
-_ASKED = "(question) => [question, JSON.stringify(window.footnote?.asked ? window.footnote.asked() : {})]"
-_SETTLED = "() => (window.footnote?.settled(), { __type__: 'update', submit_btn: true, stop_btn: false })"
+_ASKED = "(question) => window.footnote?.asked ? window.footnote.asked(question) : [question, '{}']"
+_SETTLED = "() => window.footnote?.settled()"
 
 Session = Callable[[Mapping[str, str]], str | None]
 """Returns the session of a request with these cookies; None where it has none of ours."""
@@ -67,23 +68,24 @@ def build_page(chat: Chat, acts: Mapping[str, Act], session_of: Session, frame: 
         )
         asked = gr.Textbox(visible=False)
 
-        async def answer(question: str, how: str, request: gr.Request) -> AsyncIterator[list[Any]]:
+        # The turn is the only output: gradio takes long over every other, at each of many updates.
+        async def answer(question: str, how: str, request: gr.Request) -> AsyncIterator[Any]:
             async with aclosing(_answered(chat, question, how, session_of(request.cookies))) as updates:
                 async for update in updates:
                     yield update
 
-        async def again(event: gr.EventData, request: gr.Request) -> AsyncIterator[list[Any]]:
+        async def again(event: gr.EventData, request: gr.Request) -> AsyncIterator[Any]:
             async with aclosing(_answered(chat, event.question, event.how, session_of(request.cookies))) as updates:
                 async for update in updates:
                     yield update
 
         for event in (
-            box.submit(answer, [box, asked], [live, box], js=_ASKED, concurrency_limit=None, **_PRIVATE),
-            bridge.submit(again, None, [live, box], concurrency_limit=None, **_PRIVATE),
+            box.submit(answer, [box, asked], live, js=_ASKED, concurrency_limit=None, **_PRIVATE),
+            bridge.submit(again, None, live, concurrency_limit=None, **_PRIVATE),
         ):
-            event.then(None, None, box, js=_SETTLED, **_PRIVATE)  # also where the server could not be reached
-        box.stop(None, None, None, js="() => window.footnote.stop()", **_PRIVATE)
-    page.queue(max_size=None, api_open=False)
+            event.then(None, None, None, js=_SETTLED, **_PRIVATE)  # also where the server could not be reached
+    # Who waits is told by us: that gradio tells all of all at every change would take it most of its time.
+    page.queue(max_size=None, api_open=False, status_update_rate=_RARELY)
     return page
 
 
@@ -113,8 +115,8 @@ def _question_box() -> gr.Textbox:
     )
 
 
-async def _answered(chat: Chat, question: Any, how: Any, session: str | None) -> AsyncGenerator[list[Any], None]:
-    """Yield the updates of the live turn and of the question box."""
+async def _answered(chat: Chat, question: Any, how: Any, session: str | None) -> AsyncGenerator[Any, None]:
+    """Yield the HTML of the live turn."""
     try:
         if session is None:
             raise FootnoteError(_ENDED)
@@ -122,24 +124,19 @@ async def _answered(chat: Chat, question: Any, how: Any, session: str | None) ->
             raise FootnoteError(_WRONG)
         asked = read(Question, how)
     except FootnoteError as error:
-        yield [refused_html(str(question), 0, str(error)), gr.skip()]
+        yield refused_html(str(question), 0, str(error))
         return
     if not question.strip():  # a generator that yields nothing would blank the page
-        yield [gr.skip(), gr.skip()]
+        yield gr.skip()
         return
-    if busy := chat.busy(question):  # told without a thread: those are what is scarce now
-        yield [busy.html, gr.skip()]
+    if not chat.take_seat():  # told at once, without a thread: those are what is scarce now
+        yield chat.busy(question).html
         return
-    # The question moves from the box into the conversation.
-    box: Any = gr.Textbox(value="", submit_btn=False, stop_btn=True)
     left = threading.Event()
-    views = chat.ask(session, asked.conversation, question.strip(), asked.asked, asked.number, left)
+    views = chat.ask(session, asked.conversation, question.strip(), asked.asked, asked.number, left, seated=True)
     async with aclosing(latest(views, left)) as seen:
         async for view in seen:
-            if view.done:
-                box = gr.Textbox(submit_btn=True, stop_btn=False)
-            yield [view.html, box]
-            box = gr.skip()
+            yield view.html
 
 
 def _server_function(name: str, act: Act, session_of: Session) -> Callable[..., dict[str, Any]]:

@@ -73,8 +73,9 @@ def build_app(library: Footnote, host: str = "127.0.0.1") -> FastAPI:
 
 def _mount(app: FastAPI, page: gr.Blocks, sessions: Sessions, answers: int, *, issues: bool) -> None:
     """Put gradio's app at the end of ours, behind a gate."""
-    # As launch(max_threads=…) does: by default 40 threads serve all answers, all clicks and every route of ours.
-    page.max_threads = page._queue.max_thread_count = answers + _CLICKS
+    # As launch(max_threads=…) does: by default 40 threads serve all clicks and every route of ours. Answers have
+    # threads of their own, and who finds no seat is told so at once: the queue holds nobody up.
+    page.max_threads, page._queue.max_thread_count = answers + _CLICKS, _CONNECTIONS
     gr.mount_gradio_app(
         app,
         page,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,7 +10,8 @@ from rag.types import Usage
 
 _LONGEST = 60_000  # characters
 _LOOK_FOR_LOOP_EVERY = 256
-_LOOP = re.compile(r"(.{1,150}?)\1{7,}\Z", re.DOTALL)
+_LOOP = range(1, 151)  # characters of what is said again and again
+_TIMES = 8
 _CUTS = {
     "length": "the model reached its limit of tokens",
     "content_filter": "the provider's content filter ended the reply",
@@ -86,5 +86,5 @@ class Reply:
             self.cut = "the reply was longer than any answer should be"
         elif len(self._text) - self._looked_at >= _LOOK_FOR_LOOP_EVERY:
             self._looked_at = len(self._text)
-            if _LOOP.search(self._text[-1500:]):
+            if any(self._text.endswith(self._text[-length:] * _TIMES) for length in _LOOP):
                 self.cut = "the model repeated itself without end"

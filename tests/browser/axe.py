@@ -40,6 +40,9 @@ class Axe:
     def look(self, page: Page, state: str, *, phone: bool = False) -> None:
         """Look in light and dark; with `phone`, also as narrow as one, where the layout is another."""
         page.emulate_media(reduced_motion="reduce")  # colours on their way from light to dark are neither
+        page.wait_for_function(
+            "!document.querySelector('#fn-side[aria-busy]')"
+        )  # pale until what was asked for is there
         self._look(page, state)
         if phone:
             wide = page.viewport_size

@@ -105,12 +105,13 @@ def test_no_attack_runs_anywhere_with_the_policy_or_without(
     pages = [watch(quotes_url), watch(quotes_url, policy=False)]
     for page in pages:  # what is out of sight is laid out late, as in a long conversation
         page.page.add_style_tag(content=".fn-turn, .fn-panel, .fn-entry, .fn-job { content-visibility: auto }")
-    numbers = itertools.count(1)
+    numbers, times = itertools.count(1), itertools.count()
     elements = 0
 
     def put(slot: str, html: str) -> None:
         nonlocal elements
-        elements += sum(page.put(slot, html) for page in pages)
+        # With the policy what it stopped is counted; every fourth time also without it, where nothing is stopped.
+        elements += sum(page.put(slot, html) for page in pages[: 1 + (next(times) % 4 == 0)])
 
     for part in batched(all_texts, 64):
         groups = [tuple(group) for group in batched(part, 8)]

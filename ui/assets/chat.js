@@ -7,9 +7,11 @@ let announcer;
 let conversation = null;
 let anew = null; // the number of the turn that the next question takes the place of
 let going = false;
+let ignored = 0; // questions that were not sent
 let asking = ''; // the question that was asked last
 let follow = true; // until the reader takes over
 
+const WAIT = 'An answer is being written. Stop it, or wait for its end.';
 const turns = () => [...history.querySelectorAll('.fn-turn')];
 const checked = (name) => document.querySelector(`input[name="${name}"]:checked`);
 
@@ -35,8 +37,15 @@ function how() {
   };
 }
 
+/** Show the button that asks, or the one that stops. */
+function setGoing(now) {
+  going = now;
+  document.body.dataset.going = now ? '1' : '';
+  document.querySelector('.fn-stop').hidden = !now;
+}
+
 function began() {
-  going = true;
+  setGoing(true);
   follow = true;
   document.getElementById('fn-intro').hidden = true;
   turns().filter((turn) => turn.matches('.fn-refused') || (anew && Number(turn.dataset.turn) >= anew)).forEach((turn) => turn.remove());
@@ -48,7 +57,7 @@ function began() {
 
 export function ask(question, number = null) {
   if (going) {
-    footnote.say('An answer is being written. Stop it, or wait for its end.');
+    footnote.say(WAIT);
     return;
   }
   anew = number;
@@ -69,7 +78,7 @@ function streamed() {
 }
 
 function finished(live, turn) {
-  going = false;
+  setGoing(false);
   conversation = turn.dataset.conversation || conversation;
   const kept = !turn.matches('.fn-refused');
   const slot = live.querySelector('.fn-turn').parentElement;
@@ -89,7 +98,7 @@ function finished(live, turn) {
 
 /** Say that the answer will not come, and go on with its question when the server is there again. */
 async function lost() {
-  going = false;
+  setGoing(false);
   const turn = parts.live.element.querySelector('.fn-turn');
   const error = document.createElement('p');
   error.className = 'fn-error';
@@ -227,6 +236,7 @@ const DEEDS = {
   retry: (button) => ask(button.closest('.fn-turn').querySelector('.fn-question').textContent, Number(button.dataset.turn)),
   edit: (button) => edit(button.closest('.fn-turn')),
   link: (button) => link(`#turn-${button.dataset.turn}`),
+  stop: () => footnote.stop(),
   copy: (button) => copy(button.dataset.key),
   feedback: thumb,
 };
@@ -244,14 +254,21 @@ export async function init(shared, given) {
   announcer.setAttribute('role', 'status');
   scroll.after(announcer);
 
-  footnote.asked = () => {
-    const asked = how();
-    asking = document.querySelector('#fn-ask textarea').value;
-    if (document.querySelector('#fn-ask textarea').value.trim()) began();
-    return asked;
+  footnote.asked = (question) => {
+    if (going || !question.trim()) {
+      if (going) footnote.say(WAIT);
+      ignored += 1;
+      return ['', '{}'];
+    }
+    asking = question;
+    const asked = JSON.stringify(how());
+    began();
+    setTimeout(() => fill('')); // the question moves from the box into the conversation
+    return [question, asked];
   };
   footnote.settled = () => {
-    if (going) lost();
+    if (ignored) ignored -= 1;
+    else if (going) lost();
   };
   footnote.stop = () => footnote.act('stop', { conversation });
   footnote.ask = ask;
@@ -285,7 +302,6 @@ export async function init(shared, given) {
   const form = document.getElementById('fn-asking');
   const nameButtons = () => {
     form.querySelectorAll('.submit-button').forEach((button) => button.setAttribute('aria-label', 'Ask'));
-    form.querySelectorAll('.stop-button').forEach((button) => button.setAttribute('aria-label', 'Stop the answer'));
   };
   new MutationObserver(nameButtons).observe(form, { childList: true, subtree: true });
   nameButtons();
@@ -300,8 +316,12 @@ export async function init(shared, given) {
 
 /** Put a question into the box: asking it is the reader's. */
 function prefill(question) {
+  fill(question.slice(0, 8000));
+  document.querySelector('#fn-ask textarea').focus();
+}
+
+function fill(words) {
   const box = document.querySelector('#fn-ask textarea');
-  box.value = question.slice(0, 8000);
+  box.value = words;
   box.dispatchEvent(new Event('input', { bubbles: true }));
-  box.focus();
 }
