@@ -151,6 +151,9 @@ def test_answers_are_copied_and_saved_with_their_references(
     copied = visit.page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith(QUOTE)
     assert "hospital-in-house-models.md" in copied
+    visit.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as without encryption
+    visit.page.get_by_role("button", name="Copy a link to this question").click()
+    expect(visit.page.get_by_text("Link copied.")).to_be_visible()
     markdown = saved(visit, "Markdown")
     assert markdown.suggested_filename.endswith(".md")
     assert f"“{QUOTE}”" in markdown.path().read_text(encoding="utf-8").replace("\\", "")

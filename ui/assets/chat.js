@@ -160,18 +160,12 @@ async function copy(key) {
     return;
   }
   const { text, html } = await answer.json();
-  try {
-    const kinds = { 'text/plain': new Blob([text], { type: 'text/plain' }), 'text/html': new Blob([html], { type: 'text/html' }) };
-    await navigator.clipboard.write([new ClipboardItem(kinds)]);
-  } catch {
-    await navigator.clipboard.writeText(text);
-  }
-  footnote.say('Copied, with its references.');
+  if (await footnote.clip(text, html)) footnote.say('Copied, with its references.');
 }
 
 async function link(hash) {
-  await navigator.clipboard.writeText(`${location.origin}/?c=${conversation}${hash}`);
-  footnote.say('Link copied. It opens in this browser.');
+  const copied = await footnote.clip(`${location.origin}/?c=${conversation}${hash}`);
+  if (copied) footnote.say('Link copied. It opens in this browser.');
 }
 
 function edit(turn) {

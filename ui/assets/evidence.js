@@ -115,12 +115,7 @@ function step(direction) {
 
 async function copy(button) {
   const { kind, text, said } = button.dataset;
-  try {
-    await navigator.clipboard.writeText(kind === 'link' ? location.origin + text : text);
-    footnote.say(said);
-  } catch {
-    footnote.say('The browser does not let this page copy. Select the words and copy them yourself.', { bad: true });
-  }
+  if (await footnote.clip(kind === 'link' ? location.origin + text : text)) footnote.say(said);
 }
 
 /* why not */

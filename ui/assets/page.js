@@ -7,7 +7,7 @@ import * as layout from './layout.js';
 import * as lists from './lists.js';
 
 const parts = (window.footnoteParts = window.footnoteParts || {});
-const footnote = (window.footnote = { chosen: [], send: {} });
+const footnote = (window.footnote = { chosen: [] });
 
 /** Say something to who reads the page, and to who hears it. */
 footnote.say = (words, { bad = false } = {}) => {
@@ -18,6 +18,34 @@ footnote.say = (words, { bad = false } = {}) => {
   toast.textContent = words;
   place.append(toast);
   setTimeout(() => toast.remove(), bad ? 9000 : 4000);
+};
+
+/** Put a text on the clipboard, and as HTML too where it is given; false where the browser has none for us. */
+footnote.clip = async (text, html = null) => {
+  try {
+    if (html === null) throw new Error('text only');
+    const kinds = { 'text/plain': new Blob([text], { type: 'text/plain' }), 'text/html': new Blob([html], { type: 'text/html' }) };
+    await navigator.clipboard.write([new ClipboardItem(kinds)]);
+    return true;
+  } catch {
+    // Browsers give pages that came without encryption no clipboard but the old way.
+  }
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const box = document.createElement('textarea');
+    const focused = document.activeElement;
+    box.value = text;
+    box.className = 'fn-sr';
+    document.body.append(box);
+    box.select();
+    const copied = document.execCommand('copy');
+    box.remove();
+    focused?.focus();
+    if (!copied) footnote.say('This browser lets no page copy. Select the words and copy them.', { bad: true });
+    return copied;
+  }
 };
 
 /** Ask the server for one of the acts of ui/acts.py; null where it refused, and the reader has been told. */
