@@ -52,7 +52,7 @@ check: install-dev ## lint, types and the architecture rules
 	$(BIN)/pytest tests/test_architecture.py
 
 test: check ## check, then all tests
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 format: install-dev ## format the code
 	$(BIN)/ruff check --fix .
