@@ -25,7 +25,7 @@ from tests.conftest import SAMPLES
 from tests.live_model.serve import READY
 
 WINDOW = 2048  # tokens
-LONGEST = 128
+LONGEST = 80
 QUESTIONS = [
     "How many parameters does Lantern have, and who serves it?",
     "When did Meta announce the deal with Midjourney?",
