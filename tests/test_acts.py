@@ -87,7 +87,7 @@ def test_conversations_are_renamed_found_and_deleted(page: Page) -> None:
 def test_what_a_reader_thinks_is_kept_with_the_turn_and_as_a_case(page: Page) -> None:
     conversation = page.asked("ours")
     judged = {"conversation": conversation, "key": "1", "good": True, "reason": " right "}
-    with pytest.raises(InputError, match="not here any more"):
+    with pytest.raises(InputError, match="nothing behind this link"):
         page.acts.feedback(judged, "theirs")
     assert not page.questions.exists()
     page.acts.feedback(judged, "ours")

@@ -77,7 +77,7 @@ OWNERS = {
     "tokenizers": ["rag.embed"],
     "sqlite3": ["rag.ledger.database", "rag.spending", "ui.conversation_file", "ui.conversations"],
     "fcntl": ["rag.lock"],
-    "markdown_it": ["rag.load.markdown", "rag.export.body", "ui.render"],
+    "markdown_it": ["rag.load.markdown", "rag.export.body"],
     "nh3": ["ui.render"],
     "yaml": ["rag.load.markdown"],
     "charset_normalizer": ["rag.load.encoding"],

@@ -364,8 +364,8 @@ def test_characters_beyond_sixteen_bits_are_whole() -> None:
     assert mapped_text("<41> <D83DDE00> <42> <0062>", "BA B") == "b😀 b"
 
 
-def mapped_text(pairs: str, *drawn: str) -> str:
-    """Return the text of lines in a font that has a map of its characters."""
+def mapped_pdf(pairs: str, *drawn: str) -> bytes:
+    """Return a page with lines in a font that has a map of its characters."""
     count = pairs.count("<") // 2
     char_map = f"1 begincodespacerange <00> <FF> endcodespacerange {count} beginbfchar {pairs} endbfchar".encode()
     content = "".join(f"BT /F1 10 Tf 60 {700 - 12 * i} Td ({text}) Tj ET " for i, text in enumerate(drawn)).encode()
@@ -377,7 +377,12 @@ def mapped_text(pairs: str, *drawn: str) -> str:
         b"<</Length %d>>stream\n%b\nendstream" % (len(content), content),
         b"<</Length %d>>stream\nbegincmap %b endcmap\nendstream" % (len(char_map) + 18, char_map),
     ]
-    (block,) = (block for block in parse_pdf(assemble(objects, "/Root 1 0 R")).blocks if block.text.strip())
+    return assemble(objects, "/Root 1 0 R")
+
+
+def mapped_text(pairs: str, *drawn: str) -> str:
+    """Return the text that is read from such a page."""
+    (block,) = (block for block in parse_pdf(mapped_pdf(pairs, *drawn)).blocks if block.text.strip())
     return block.text.strip("\f")
 
 

@@ -24,7 +24,7 @@ from rag.load.wording import Letters, find, letters, quote_of
 from rag.text import sentence_spans
 from rag.types import Article, Span
 from tests.articles import article_or_none
-from tests.test_load_pdf import LETTER, Text, assemble, lines, make_pdf
+from tests.test_load_pdf import LETTER, Text, assemble, lines, make_pdf, mapped_pdf
 
 SEEN = 0.2  # of a line's height at its edges, which letters of other lines reach into
 
@@ -80,22 +80,6 @@ def located(data: bytes, words: str, number: int | None = None, nth: int = 0) ->
     number, rects, quote = rects_of(data, article, Span(at, at + len(words)), number)
     assert inside(data, number, rects) == plain(quote)
     return rects
-
-
-def mapped_pdf(pairs: str, *drawn: str) -> bytes:
-    """Return a page with lines in a font that has a map of its characters."""
-    count = pairs.count("<") // 2
-    char_map = f"1 begincodespacerange <00> <FF> endcodespacerange {count} beginbfchar {pairs} endbfchar".encode()
-    content = "".join(f"BT /F1 10 Tf 60 {700 - 12 * i} Td ({text}) Tj ET " for i, text in enumerate(drawn)).encode()
-    objects = [
-        b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Resources<</Font<</F1 4 0 R>>>>/Contents 5 0 R>>",
-        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica/ToUnicode 6 0 R>>",
-        b"<</Length %d>>stream\n%b\nendstream" % (len(content), content),
-        b"<</Length %d>>stream\nbegincmap %b endcmap\nendstream" % (len(char_map) + 18, char_map),
-    ]
-    return assemble(objects, "/Root 1 0 R")
 
 
 # ---------------------------------------------------------------- where words stand

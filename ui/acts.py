@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rag.errors import InputError
 from ui.chat import Chat
 from ui.conversations import Conversations
 from ui.feedback import FeedbackFile
 from ui.listing import listing_html
+from ui.opening import kept_answer
 from ui.requests import Conversing, Judging, Listing, Open, read
 from ui.turn_view import turn_html
 from ui.turns import Feedback
@@ -35,7 +35,6 @@ class Acts:
         return {
             "conversation": wanted if turns else self._conversations.new_id(),
             "history": shown,
-            "title": self._conversations.title(session, wanted) if wanted and turns else "",
             "gone": bool(wanted and not turns),
             **self._listed(session, wanted, ""),
         }
@@ -59,15 +58,10 @@ class Acts:
     def feedback(self, data: Any, session: str) -> dict[str, Any]:
         """Keep what a reader thinks of a reply, with the conversation and as a case for evaluation."""
         asked = read(Judging, data)
-        number, k = asked.place
-        turns = self._conversations.turns(session, asked.conversation)
-        replies = turns[number - 1].replies if number <= len(turns) else ()
-        answer = replies[k - 1].answer if k <= len(replies) else None
-        if answer is None:
-            raise InputError("This answer is not here any more. Load the page again.")
+        answer = kept_answer(self._conversations, session, asked.conversation, asked.key)
         feedback = None if asked.good is None else Feedback(asked.good, asked.reason.strip())
         self._feedback.judge(answer, feedback)
-        self._conversations.set_feedback(session, asked.conversation, number, k, feedback)
+        self._conversations.set_feedback(session, asked.conversation, *asked.place, feedback)
         return {}
 
     def _listed(self, session: str, current: str | None, search: str) -> dict[str, Any]:

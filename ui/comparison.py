@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from rag.agreement import Agreement, CitedPassage, Place, agreement, cited_passages, words
-from rag.types import QUOTES, Answer
-from ui.render import chip_html, escape, escape_name, shortened
+from rag.types import Answer
+from ui.render import chip_html, cost_of, escape, escape_name, model_label, shortened, time_of, tokens_of
 from ui.turns import Turn
 
 _VERDICT_BUTTON = re.compile(r'<button type="button" class="fn-verdict ')
@@ -30,7 +30,7 @@ def comparison_html(turn: Turn, number: int, columns: Sequence[str]) -> str:
     asked = [*turn.asked.models, *[""] * len(turn.replies)]
     replies = [
         _Column(
-            _called(reply.answer.model if reply.answer else name),
+            model_label(reply.answer.model if reply.answer else name),
             f"{number}.{k}" if k > 1 else f"{number}",
             reply.answer,
         )
@@ -57,10 +57,6 @@ def _column(column: _Column, html: str, marks: dict[Place, str], k: int) -> str:
     marked = _marked(html, column, [marks.get(Place(k, n), "") for n in range(_sentences(column))])
     name = escape_name(column.name)
     return f'<section class="fn-column" aria-label="{name}"><h3 class="fn-who">{name}</h3>{marked}</section>'
-
-
-def _called(model: str) -> str:
-    return "Quotes, no model" if model == QUOTES else model
 
 
 def _sentences(column: _Column) -> int:
@@ -207,9 +203,9 @@ def _totals(found: Agreement, replies: Sequence[_Column]) -> str:
             "Said by another, too",
             [str(n) if _sentences(column) else "" for n, column in zip(shared, replies, strict=True)],
         ),
-        ("Time", _each(replies, _seconds)),
-        ("Tokens", _each(replies, _tokens)),
-        ("Cost", _each(replies, lambda answer: _number((answer.usage or {}).get("cost")))),
+        ("Time", _each(replies, time_of)),
+        ("Tokens", _each(replies, tokens_of)),
+        ("Cost", _each(replies, cost_of)),
     ]
     rows = "".join(
         f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell or _none()}</td>" for cell in cells)}</tr>'
@@ -227,20 +223,6 @@ def _supported(answer: Answer | None) -> str:
     if answer is None or not answer.sentences:
         return "no answer" if answer is None else "0 of 0"
     return f"{sum(sentence.verdict == 'supported' for sentence in answer.sentences)} of {len(answer.sentences)}"
-
-
-def _seconds(answer: Answer) -> str:
-    took = answer.timings.get("total_ms")
-    return "" if took is None else f"{took / 1000:.1f} s" if took >= 100 else f"{took:.0f} ms"
-
-
-def _tokens(answer: Answer) -> str:
-    counts = [count for name, count in (answer.usage or {}).items() if name != "cost"]
-    return f"{sum(counts):.0f}" if counts else ""
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
 
 
 def _none() -> str:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from rag.types import QUOTES
 from ui.evaluation_runs import Run
 from ui.evaluation_store import DataSet, Summary
-from ui.render import escape, escape_name
-from ui.turn_view import model_label
+from ui.render import escape, escape_name, model_label
 
 _KINDS = {
     "documents": ("question", ", own documents"),

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from rag import Footnote
 from rag.types import QUOTES, ModelChoice
 from ui.icons import icon
-from ui.render import escape
-from ui.turn_view import model_label
+from ui.render import escape, model_label
 
 # Asked of the sample articles; shown where the library holds an answer.
 _EXAMPLES = (

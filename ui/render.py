@@ -9,32 +9,18 @@ from itertools import groupby
 from typing import NamedTuple
 
 import nh3
-from markdown_it import MarkdownIt
 
-from rag.export.body import signs
+from rag.export.body import MARKDOWN, VERDICTS, signs, stand_in
 from rag.reply import is_code
 from rag.text import printable
 from rag.types import QUOTES, Answer, AnswerSentence, Citation, Disagreement
 
-# Markdown without what could reach out: no raw HTML, no images, no links. Their source stays visible as text.
-_MARKDOWN = (
-    MarkdownIt("commonmark", {"html": False})
-    .enable("table")
-    .disable(["html_inline", "html_block", "image", "link", "autolink", "reference", "entity"])
-)
 _TAGS = set("p ul ol li strong em code pre blockquote h1 h2 h3 h4 h5 h6 hr br table thead tbody tr th td".split())
-# Rare punctuation stands for our own markup while Markdown is rendered: like punctuation it leaves emphasis alone.
-_STAND_INS = "⸢⸣⸤⸥⸦⸧⸨⸩⦃⦄⦅⦆⦇⦈⦉⦊"
 
 _TAG = re.compile(r"<[^>]*>")
 _FENCE_INFO = re.compile(r"(?m)(?<=```|~~~)[^`\n]*$")
 
-_VERDICTS = {
-    "supported": ("✓", "supported"),
-    "partial": ("~", "partly supported"),
-    "unsupported": ("?", "not supported"),
-    "contradicted": ("✗", "contradicted"),
-}
+_SIGNS = {"supported": "✓", "partial": "~", "unsupported": "?", "contradicted": "✗"}
 
 
 def escape(text: str) -> str:
@@ -109,12 +95,12 @@ def _plain(answer: Answer, sentences: Sequence[AnswerSentence], key: str) -> str
 
 
 def _markdown(text: str) -> str:
-    return nh3.clean(_MARKDOWN.render(text), tags=_TAGS, attributes={"ol": {"start"}})
+    return nh3.clean(MARKDOWN.render(text), tags=_TAGS, attributes={"ol": {"start"}})
 
 
 def _markdown_body(answer: Answer, key: str) -> str | None:
     """Return the answer's Markdown as HTML with chips and verdicts; None where anything would get lost in it."""
-    sign = next((sign for sign in _STAND_INS if sign not in answer.text), None)
+    sign = stand_in(answer.text)
     if sign is None:
         return None
     markup: list[str] = []
@@ -169,7 +155,7 @@ def _places(answer: Answer, sentence: AnswerSentence, key: str) -> list[_Place]:
 
 def _flag(sentence: AnswerSentence) -> str:
     """Return the button that tells the verdict on a sentence, and why."""
-    sign, words = _VERDICTS[sentence.verdict]
+    sign, words = _SIGNS[sentence.verdict], VERDICTS.get(sentence.verdict, "supported")
     reason = escape(" ".join(sentence.reasons) or "The words that it cites say it.")
     shown = sign if sentence.verdict == "supported" else f"{sign} {words}"
     return (
@@ -189,7 +175,7 @@ def _checks(answer: Answer) -> str:
         exactly = "word for word in the articles" if answer.model == QUOTES else "supported by the cited words"
         return f'<p class="fn-check supported">✓ {count} of {count} {what} {exactly}</p>'
     items = "".join(
-        f"<li><q>{escape(shortened(_bare(sentence)))}</q> <strong>{_VERDICTS[sentence.verdict][1]}</strong>: "
+        f"<li><q>{escape(shortened(_bare(sentence)))}</q> <strong>{VERDICTS[sentence.verdict]}</strong>: "
         f"{escape(' '.join(sentence.reasons))}</li>"
         for sentence in doubtful
     )
@@ -252,13 +238,9 @@ def _foot(answer: Answer, key: str) -> str:
     facts = [f'<a class="fn-sources" href="#sources-{key}">{hits} passage{"s" * (hits != 1)} found</a>'] if hits else []
     facts.append(f"{notes} footnote{'s' * (notes != 1)}")
     facts.append("quotes, no model" if answer.model == QUOTES else escape(answer.model))
-    if "total_ms" in answer.timings:
-        took = answer.timings["total_ms"]
-        facts.append(f"{took / 1000:.1f} s" if took >= 100 else f"{took:.0f} ms")
-    if answer.usage:
-        facts.append(f"{sum(count for name, count in answer.usage.items() if name != 'cost'):.0f} tokens")
-        if "cost" in answer.usage:
-            facts.append(f"cost {answer.usage['cost']:.4g}")
+    facts += [time_of(answer)] if time_of(answer) else []
+    facts += [f"{tokens_of(answer)} tokens"] if answer.usage else []
+    facts += [f"cost {cost_of(answer)}"] if cost_of(answer) else []
     if answer.judgement and (given := [verdict for verdict in answer.judgement.verdicts if verdict]):
         agreed = f"{given.count('supported')} of {len(given)} supported"
         facts.append(f"second opinion, {escape(answer.judgement.model)}: {agreed}")
@@ -280,6 +262,29 @@ def _notes(answer: Answer, key: str) -> str:
 def place(published: str | None, page: int | None) -> str:
     """Return when an article was published, and the page in it, in one line."""
     return " · ".join([published or "no date", *([] if page is None else [f"page {page}"])])
+
+
+def time_of(answer: Answer) -> str:
+    """Return how long an answer took; empty where it is not known, as the two below."""
+    took = answer.timings.get("total_ms")
+    return "" if took is None else f"{took / 1000:.1f} s" if took >= 100 else f"{took:.0f} ms"
+
+
+def tokens_of(answer: Answer) -> str:
+    """Return how many tokens an answer took, of prompt and reply."""
+    counts = [count for name, count in (answer.usage or {}).items() if name != "cost"]
+    return f"{sum(counts):.0f}" if counts else ""
+
+
+def cost_of(answer: Answer) -> str:
+    """Return what an answer cost, where the provider reports it."""
+    cost = (answer.usage or {}).get("cost")
+    return "" if cost is None else f"{cost:.4g}"
+
+
+def model_label(name: str) -> str:
+    """Return how a model is called on the page."""
+    return "Quotes, no model" if name == QUOTES else name
 
 
 def shortened(text: str, most: int = 120) -> str:

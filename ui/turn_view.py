@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.types import QUOTES
 from ui.comparison import comparison_html
 from ui.icons import icon
 from ui.render import draft_text_html, escape, escape_name, passages_html, reply_html
@@ -136,8 +135,3 @@ def _feedback(reply: Reply, key: str) -> str:
         f'{thumbs}<form class="fn-reason" data-key="{key}"{hidden}><label>Why? <input name="reason" maxlength="500" '
         f'value="{reason}" autocomplete="off"></label><button class="fn-act">Keep</button></form>'
     )
-
-
-def model_label(name: str) -> str:
-    """Return how a model is called on the page."""
-    return "Quotes, no model" if name == QUOTES else name

@@ -16,7 +16,7 @@ from rag.text import printable
 from rag.types import QUOTES, Answer, AnswerSentence
 
 # Markdown without what could reach out: no raw HTML, no images, no links. Their source stays as words.
-_MARKDOWN = (
+MARKDOWN = (
     MarkdownIt("commonmark", {"html": False})
     .enable("table")
     .disable(["html_inline", "html_block", "image", "link", "autolink", "reference", "entity"])
@@ -103,7 +103,7 @@ def _places(answer: Answer, sentence: AnswerSentence, before: int) -> list[_Plac
 
 def _markdown(answer: Answer, before: int) -> Blocks | None:
     """Return the answer's Markdown as blocks; None where anything would get lost in it."""
-    sign = next((sign for sign in _STAND_INS if sign not in answer.text), None)
+    sign = stand_in(answer.text)
     if sign is None:
         return None
     placed: list[Inlines] = []
@@ -118,11 +118,16 @@ def _markdown(answer: Answer, before: int) -> Blocks | None:
                 placed.append(inlines)
             at = end
     text += answer.text[at:]
-    tokens = _MARKDOWN.parse(text)
+    tokens = MARKDOWN.parse(text)
     kept = _kept(tokens)
     if kept.count(sign) != len(placed) or signs(kept) != signs(text):
         return None
     return _Reader(sign, iter(placed)).blocks(iter(tokens))
+
+
+def stand_in(text: str) -> str | None:
+    """Return a sign that a text does not hold, to stand in it for what is not Markdown; None where it holds all."""
+    return next((sign for sign in _STAND_INS if sign not in text), None)
 
 
 def _kept(tokens: Sequence[Token]) -> str:
